@@ -1,0 +1,1 @@
+"""See inside latent-variable models of images, from PCA to the variational autoencoder."""

@@ -1,0 +1,114 @@
+"""Images as every model here sees them: 8-bit pixels, ``[N, C, H, W]``, with or without labels, split in train and test."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from lowerbound.errors import InputError
+
+__all__ = ["ImageSet", "Images"]
+
+
+@dataclass(frozen=True)
+class Images:
+    """A stack of images of one size.
+
+    Args:
+        pixels: 8-bit pixels, uint8 ``[N, C, H, W]`` with ``C`` 1 or 3; may be memory-mapped.
+        labels: Class of each image, integers ``[N]``, or None.
+        names: Name of each image (its path within a folder), or None.
+
+    Raises:
+        InputError: Pixels or labels of another type or shape.
+
+    Example:
+        >>> Images(np.zeros((3, 1, 8, 8), np.uint8)).image_shape
+        (1, 8, 8)
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray | None = None
+    names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no model could read."""
+        pixels = self.pixels
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] not in (1, 3):
+            raise InputError(
+                f"pixels are {pixels.dtype} {list(pixels.shape)}; expected uint8 [N, C, H, W] with 1 or 3 channels"
+            )
+        if self.labels is not None and self.labels.shape != pixels.shape[:1]:
+            raise InputError(f"labels have shape {list(self.labels.shape)}; expected [{len(pixels)}], one per image")
+        if self.names is not None and len(self.names) != len(pixels):
+            raise InputError(f"{len(self.names)} names came for {len(pixels)} images; expected one per image")
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.pixels)
+
+    def __getitem__(self, index: slice | np.ndarray) -> Images:
+        """The images at a slice or at an array of positions."""
+        labels = None if self.labels is None else self.labels[index]
+        names = None if self.names is None else tuple(np.asarray(self.names, dtype=object)[index])
+        return Images(self.pixels[index], labels, names)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Train and test images of one source, and every choice that was made for the user.
+
+    Args:
+        name: Short name, fit for a folder name.
+        train: Images to learn from.
+        test: Images kept apart, of the same size.
+        class_names: What label 0, 1, ... means; empty without labels.
+        choices: One sentence for each choice made for the user (split, sizes, scaling), to print and to store.
+        skipped: ``(file, reason)`` of what could not be read.
+        source: What the user typed: a known name, or a path as given.
+
+    Raises:
+        InputError: Train and test differ in image size.
+
+    Example:
+        >>> images = Images(np.zeros((3, 1, 8, 8), np.uint8))
+        >>> ImageSet("blank", images, images[:1]).image_shape
+        (1, 8, 8)
+    """
+
+    name: str
+    train: Images
+    test: Images
+    class_names: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        """Hold train and test to one image size."""
+        if self.train.image_shape != self.test.image_shape:
+            raise InputError(
+                f"train images are {self.train.image_shape} and test images {self.test.image_shape}; expected one size"
+            )
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return self.train.image_shape
+
+    def sha256(self) -> str:
+        """Hash of all pixels, train then test, in order: the same data give the same hash anywhere."""
+        digest = hashlib.sha256()
+        for images in (self.train, self.test):
+            digest.update(repr(images.pixels.shape).encode())
+            for start in range(0, len(images), 4096):  # in blocks: a memory-mapped set is never read whole
+                digest.update(np.ascontiguousarray(images.pixels[start : start + 4096]).data)
+        return digest.hexdigest()
