@@ -12,7 +12,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ConvDecoder", "ConvEncoder", "LinearDecoder", "PixelBias", "StridedDecoder", "StridedEncoder"]
+__all__ = [
+    "ConvDecoder",
+    "ConvEncoder",
+    "LinearDecoder",
+    "PixelBias",
+    "StridedDecoder",
+    "StridedEncoder",
+    "steps",
+]
 
 ImageShape = tuple[int, int, int]
 
@@ -102,9 +110,7 @@ class ConvDecoder(nn.Module):
         torch.Size([2, 3, 32, 32])
     """
 
-    def __init__(
-        self, image_shape: ImageShape, latent_dim: int, num_filters: int = 32, filter_size: int = 5
-    ) -> None:
+    def __init__(self, image_shape: ImageShape, latent_dim: int, num_filters: int = 32, filter_size: int = 5) -> None:
         super().__init__()
         channels, height, width = image_shape
         size = fitting_filter_size(image_shape, filter_size)
@@ -202,3 +208,46 @@ class StridedDecoder(nn.Module):
         network = self.layers(flat)
         images = self.bias(network + self.linear(flat).reshape(network.shape))
         return images.reshape(*codes.shape[:-1], *images.shape[1:])
+
+
+@torch.no_grad()
+def steps(layers: nn.Sequential, shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
+    """What happens to an input of a shape, layer by layer: words for it, and the shape that comes out.
+
+    Example:
+        >>> steps(ConvEncoder((1, 28, 28)).layers, (1, 28, 28))[0]
+        ('per-pixel bias, 5x5 convolution, ReLU', (32, 24, 24))
+    """
+    passing = torch.zeros(1, *shape)
+    done: list[tuple[str, tuple[int, ...]]] = []
+    before = ""
+    for layer in layers:
+        passing = layer(passing)
+        words = _words(layer)
+        if isinstance(layer, nn.ReLU | PixelBias) and done:
+            done[-1] = (f"{done[-1][0]}, {words}", done[-1][1])
+        elif isinstance(layer, PixelBias):
+            before = f"{words}, "
+        else:
+            done.append((before + words, tuple(passing.shape[1:])))
+            before = ""
+    return done
+
+
+def _words(layer: nn.Module) -> str:
+    """A layer in words."""
+    match layer:
+        case nn.ConvTranspose2d() | nn.Conv2d():
+            stride = f", stride {layer.stride[0]}" if layer.stride[0] > 1 else ""
+            kind = "transposed convolution" if isinstance(layer, nn.ConvTranspose2d) else "convolution"
+            return f"{layer.kernel_size[0]}x{layer.kernel_size[1]} {kind}{stride}"
+        case PixelBias():
+            return "per-pixel bias"
+        case nn.ReLU():
+            return "ReLU"
+        case nn.Flatten():
+            return "flattened"
+        case nn.Unflatten():
+            return "unflattened"
+        case _:
+            return "linear"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from lowerbound.errors import InputError
 
-__all__ = ["ImageSet", "Images"]
+__all__ = ["ROUNDING_SCALE", "ImageSet", "Images", "as_floats"]
+
+ROUNDING_SCALE = 1 / (255 * math.sqrt(12))
+"""Standard deviation of the rounding to 8 bits, in pixel units of [0, 1]: noise below it means nothing."""
 
 
 @dataclass(frozen=True)
@@ -112,3 +116,23 @@ class ImageSet:
             for start in range(0, len(images), 4096):  # in blocks: a memory-mapped set is never read whole
                 digest.update(np.ascontiguousarray(images.pixels[start : start + 4096]).data)
         return digest.hexdigest()
+
+
+def as_floats(pixels: np.ndarray, image_shape: tuple[int, int, int] | None = None) -> np.ndarray:
+    """Pixels as models see them: float32 in [0, 1], ``[N, C, H, W]``; 8-bit pixels are divided by 255.
+
+    Raises:
+        InputError: Images of another shape than ``image_shape``, or integers of another type than uint8.
+
+    Example:
+        >>> as_floats(np.full((2, 1, 4, 4), 255, np.uint8)).max()
+        np.float32(1.0)
+    """
+    if pixels.ndim != 4 or (image_shape is not None and pixels.shape[1:] != tuple(image_shape)):
+        size = "C, H, W" if image_shape is None else ", ".join(map(str, image_shape))
+        raise InputError(f"images have shape {list(pixels.shape)}; expected [N, {size}], as the model was made for")
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.float32) / np.float32(255)
+    if not np.issubdtype(pixels.dtype, np.floating):
+        raise InputError(f"pixels are {pixels.dtype}; expected uint8, or floats in [0, 1]")
+    return pixels.astype(np.float32, copy=False)

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from torch.distributions import Independent
 from torch.distributions import Normal as NormalDistribution
 
-__all__ = ["Normal", "ROUNDING_SCALE"]
+from lowerbound.images import ROUNDING_SCALE
 
-ROUNDING_SCALE = 1 / (255 * math.sqrt(12))
-"""Standard deviation of the rounding to 8 bits, in pixel units of [0, 1]: noise below it means nothing."""
+__all__ = ["Normal"]
 
 
 class Normal(nn.Module):

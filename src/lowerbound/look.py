@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import os
 import warnings
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from lowerbound.errors import InputError, nearest
+from lowerbound.whole import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +42,6 @@ __all__ = [
     "one_line",
     "save",
     "style",
-    "write_whole",
 ]
 
 WIDTH = 8.0  # inches, of every figure: on one page, letters then have one size
@@ -208,7 +207,7 @@ def canvas(width: float, height: float, *, layout: str | None = "constrained") -
     return figure
 
 
-def save(figure: Figure, folder: str | os.PathLike[str], name: str) -> tuple[Path, Path]:
+def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
     """Store a figure as ``name.png`` (200 dots per inch) and ``name.svg``; the same figure gives the same bytes.
 
     Args:
@@ -236,21 +235,3 @@ def save(figure: Figure, folder: str | os.PathLike[str], name: str) -> tuple[Pat
             paths[ending] = folder / f"{name}.{ending}"
             write_whole(paths[ending], whole.getvalue())
     return paths["png"], paths["svg"]
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader finds the old one or the new one, never a part.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_whole(Path(folder, "a.txt"), b"all of it")
-        ...     Path(folder, "a.txt").read_bytes()
-        b'all of it'
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lowerbound.errors import InputError
-from lowerbound.look import write_whole
+from lowerbound.whole import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

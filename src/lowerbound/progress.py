@@ -1,9 +1,9 @@
 """How long work tells how far it is: a function passed in by whoever has a screen; silent by default.
 
-    with progress("reading photos", total=900) as advance:
-        for file in files:
-            ...
-            advance(1, file.name)      # how many more are done, and a word to show beside the bar
+with progress("reading photos", total=900) as advance:
+    for file in files:
+        ...
+        advance(1, file.name)      # how many more are done, and a word to show beside the bar
 """
 
 from __future__ import annotations

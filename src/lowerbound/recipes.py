@@ -1,0 +1,197 @@
+"""Named assemblies of parts, and the settings they are trained with: the one registry, for the command line and for loading.
+
+Two networks: "strided", the default, starts at PCA's optimum; "tutorial" is the network and the training of CIS-522's
+tutorial on autoencoders (Lange & Ash, https://github.com/CIS-522/course-content).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from lowerbound.autoencoder import Autoencoder
+from lowerbound.backbone import ConvDecoder, ConvEncoder, LinearDecoder, StridedDecoder, StridedEncoder
+from lowerbound.errors import InputError, nearest
+from lowerbound.likelihood import Normal
+from lowerbound.pca import PCA
+from lowerbound.posterior import IsotropicNormal, Point
+from lowerbound.prior import StandardNormal
+from lowerbound.training import Settings, one_cycle
+from lowerbound.vae import VAE
+
+__all__ = ["NETWORKS", "RECIPES", "Network", "Recipe", "conv", "linear", "recipe", "start_at_pca", "vae"]
+
+ImageShape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A pair of mirror-image backbones.
+
+    Attributes:
+        encoder: From an image shape; has ``out_features``.
+        decoder: From an image shape and K.
+        starts_at_pca: Whether its weights can be set to PCA's.
+    """
+
+    encoder: Callable[[ImageShape], Any]
+    decoder: Callable[[ImageShape, int], nn.Module]
+    starts_at_pca: bool
+
+
+NETWORKS = {
+    "strided": Network(StridedEncoder, StridedDecoder, starts_at_pca=True),
+    "tutorial": Network(ConvEncoder, ConvDecoder, starts_at_pca=False),
+}
+
+
+def linear(image_shape: ImageShape, latent_dim: int) -> Autoencoder:
+    """One matrix to K numbers and one back, learned by gradient descent from a random start: is it PCA?
+
+    Example:
+        >>> sum(weights.numel() for weights in linear((1, 8, 8), 4).parameters())
+        580
+    """
+    encoder = nn.Sequential(nn.Flatten(), Point(math.prod(image_shape), latent_dim))
+    return Autoencoder(encoder, LinearDecoder(image_shape, latent_dim), image_shape)
+
+
+def conv(
+    image_shape: ImageShape, latent_dim: int, network: Network = NETWORKS["strided"], start: PCA | None = None
+) -> Autoencoder:
+    """A convolutional autoencoder, started at a PCA with K components where one is given.
+
+    Example:
+        >>> conv((3, 7, 5), 4).decoder(torch.zeros(2, 4)).shape
+        torch.Size([2, 3, 7, 5])
+    """
+    backbone = network.encoder(image_shape)
+    encoder = nn.Sequential(backbone, Point(backbone.out_features, latent_dim))
+    model = Autoencoder(encoder, network.decoder(image_shape, latent_dim), image_shape)
+    if start is not None:
+        start_at_pca(encoder, model.decoder, start)
+    return model
+
+
+def vae(
+    image_shape: ImageShape, latent_dim: int, network: Network = NETWORKS["strided"], start: PCA | None = None
+) -> VAE:
+    """A convolutional VAE: isotropic q with K + 1 numbers, p(z) = N(0, I), Gaussian p(x|z) with one learned sigma.
+
+    Example:
+        >>> vae((1, 8, 8), 4).encoder(torch.zeros(2, 1, 8, 8)).mean.shape
+        torch.Size([2, 4])
+    """
+    backbone = network.encoder(image_shape)
+    encoder = nn.Sequential(backbone, IsotropicNormal(backbone.out_features, latent_dim))
+    decoder = nn.Sequential(network.decoder(image_shape, latent_dim), Normal())
+    model = VAE(encoder, decoder, StandardNormal(latent_dim), image_shape)
+    if start is not None:
+        start_at_pca(encoder, decoder[0], start)
+        _start_noise(encoder[-1], decoder[-1], start)  # type: ignore[arg-type]
+    return model
+
+
+@torch.no_grad()
+def start_at_pca(encoder: nn.Sequential, decoder: nn.Module, pca: PCA) -> None:
+    """Set a strided encoder and decoder to probabilistic PCA's: the mean of its posterior, and the mean of its images.
+
+    E[z|x] = (W'W + sigma^2 I)^-1 W'(x - mean) and E[x|z] = mean + W z, with W = V (Lambda - sigma^2 I)^(1/2) (Tipping & Bishop,
+    1999, equation 15 and section 3.2): what the network adds to these lines is zero at first.
+    """
+    variances = torch.from_numpy(pca.scales**2).clamp(min=pca.noise_variance)
+    loadings = torch.from_numpy(pca.components.T) * (variances - pca.noise_variance).sqrt()  # W, [P, K]
+    mean = torch.from_numpy(pca.mean)
+    backbone, head = encoder
+    pixels, k = loadings.shape
+    backbone.bias.bias.copy_(-mean.view_as(backbone.bias.bias))
+    head.linear.weight[:k].zero_()
+    head.linear.weight[:k, -pixels:] = (loadings / variances).T
+    head.linear.bias.zero_()
+    decoder.linear.weight.copy_(loadings)
+    decoder.bias.bias.copy_(mean.view_as(decoder.bias.bias))
+    decoder.layers[-1].weight.zero_()
+    decoder.layers[-1].bias.zero_()
+
+
+@torch.no_grad()
+def _start_noise(head: IsotropicNormal, likelihood: Normal, pca: PCA) -> None:
+    """Set sigma of p(x|z) to probabilistic PCA's, and q's to the isotropic one nearest its posterior.
+
+    Its posterior has precisions lambda_i / sigma^2; the ELBO, log s K - s^2 sum_i lambda_i / (2 sigma^2), is highest at
+    s^2 = K / sum_i (lambda_i / sigma^2).
+    """
+    ratios = (pca.scales**2 / pca.noise_variance).clip(min=1)
+    head.linear.weight[-1].zero_()
+    head.linear.bias[-1] = 0.5 * math.log(len(ratios) / ratios.sum())
+    likelihood.log_scale.fill_(0.5 * math.log(pca.noise_variance))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model under the name that the command line knows.
+
+    Attributes:
+        words: What it is, in words.
+        build: From an image shape, K, a network and a PCA to start from; None for PCA itself.
+        settings: Training by the default network's recipe, for a number of images.
+        tutorial: Training by the tutorial's recipe.
+    """
+
+    words: str
+    build: Callable[..., Autoencoder | VAE] | None = None
+    settings: Callable[[int], Settings] = lambda images: Settings(epochs=0)  # noqa: ARG005
+    tutorial: Settings = field(default_factory=lambda: Settings(epochs=0))
+
+
+def _one_cycle(batch_size: int, learning_rate: float, most_epochs: int, steps: int = 600) -> Callable[[int], Settings]:
+    """Training by one cycle: 8 epochs of a large data set; more of a small one, until a number of steps are taken."""
+
+    def settings(images: int) -> Settings:
+        epochs = min(max(8, round(steps / math.ceil(images / batch_size))), most_epochs)
+        return Settings(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, schedule=one_cycle)
+
+    return settings
+
+
+RECIPES = {
+    "pca": Recipe("principal component analysis, and as a density probabilistic PCA"),
+    "linear": Recipe(
+        "linear autoencoder",
+        lambda shape, k, network, start: linear(shape, k),  # noqa: ARG005
+        _one_cycle(batch_size=250, learning_rate=1e-2, most_epochs=400, steps=2_000),
+        Settings(epochs=20, batch_size=250, weight_decay=1e-5),
+    ),
+    "conv": Recipe(
+        "convolutional autoencoder",
+        conv,
+        _one_cycle(batch_size=100, learning_rate=3e-3, most_epochs=40),
+        Settings(epochs=20, batch_size=250, weight_decay=1e-5),
+    ),
+    "vae": Recipe(
+        "variational autoencoder",
+        vae,
+        _one_cycle(batch_size=100, learning_rate=3e-3, most_epochs=40),
+        Settings(epochs=10, batch_size=100, weight_decay=1e-6),
+    ),
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of a name.
+
+    Raises:
+        InputError: No recipe has this name.
+
+    Example:
+        >>> recipe("vae").words
+        'variational autoencoder'
+    """
+    if name not in RECIPES:
+        raise InputError(f'there is no model "{name}"{nearest(name, RECIPES)}; known are {", ".join(RECIPES)}')
+    return RECIPES[name]

@@ -1,0 +1,372 @@
+"""What a run shows: which figures are drawn of it, and the words beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lowerbound import curves, figures, look, maps
+from lowerbound.backbone import StridedEncoder, steps
+from lowerbound.images import Images, ImageSet, as_floats
+from lowerbound.page import Section, Table, report
+from lowerbound.progress import Progress, quiet
+from lowerbound.schematic import Plane, schematic
+from lowerbound.storage import Model, Run
+
+__all__ = ["HEADER", "interpolate", "planes", "principal_axes", "rows", "write_report"]
+
+HEADER = ("model", "K", "test MSE per pixel", "PSNR, dB", "SSIM", "test ELBO, nats", "seconds")
+SHOWN = 8  # images in a row
+STEPS = 11  # of an interpolation
+
+
+def rows(metrics: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The table of a run: one row per model, each figure with its standard error."""
+    return [
+        (
+            look.model_style(row["model"]).label,
+            str(row["k"]),
+            _with_error(row["mse"], 6),
+            _with_error(row["psnr"], 2),
+            _with_error(row["ssim"], 4),
+            _with_error(row["score"], 1) + (" *" if row["model"] == "pca" else "") if row["score"] else "-",
+            f"{row['seconds']:.1f}",
+        )
+        for row in metrics
+    ]
+
+
+def _with_error(estimate: Mapping[str, float], digits: int) -> str:
+    """A mean and its standard error, with one number of digits."""
+    return f"{estimate['mean']:.{digits}f} ± {estimate['standard_error']:.{digits}f}"
+
+
+FOOTNOTE = (
+    "± is one standard error over the test images. Pixels are in [0, 1]. PSNR is the mean over images. The ELBO has all constants and "
+    "one draw from q per image; * for PCA it is the exact log p(x) of probabilistic PCA. Both are densities of real-valued "
+    "pixels: they compare models of the same images, and are no log-likelihood of 8-bit data. Seconds are of training alone."
+)
+
+
+def verdict(metrics: list[dict[str, Any]], k: int) -> list[str]:
+    """What was found at one K, in sentences."""
+    at = {row["model"]: row for row in metrics if row["k"] == k}
+    best = min(at.values(), key=lambda row: row["mse"]["mean"])
+    label = look.model_style(best["model"]).label
+    said = [f"At K = {k}, {label} keeps the test images best: mean squared error {best['mse']['mean']:.6f} per pixel."]
+    if "pca" in at and best["model"] != "pca":
+        said[0] = said[0][:-1] + f", {at['pca']['mse']['mean'] / best['mse']['mean']:.2f} times less than PCA."
+    if {"pca", "linear"} <= set(at):
+        more = at["linear"]["mse"]["mean"] / at["pca"]["mse"]["mean"] - 1
+        said.append(
+            f"The linear autoencoder comes within {100 * more:.1f} % of PCA's error: it finds the same subspace."
+        )
+        if more > 0.1:
+            said[-1] = (
+                f"The linear autoencoder is {100 * more:.0f} % above PCA's error: it could do with more training."
+            )
+    if {"pca", "vae"} <= set(at):
+        gain = at["vae"]["score"]["mean"] - at["pca"]["score"]["mean"]
+        said.append(
+            f"The VAE's bound on log p(x) is {abs(gain):,.1f} nats per image {'above' if gain > 0 else 'below'} "
+            "the exact log p(x) of probabilistic PCA."
+        )
+    return said
+
+
+def write_report(run: Run, images: ImageSet, progress: Progress = quiet) -> Path:
+    """Draw the figures of a run whose models are trained, and write its ``report.html``."""
+    k = run.about["shown_k"]
+    with look.style(run.about["style"]), progress("figures and report", 11) as advance:
+        sections = []
+        for section in _sections(run, images):
+            sections.append(section)
+            advance(1, section.title)
+        source = run.about["source"]
+        title = f"{source['name']}: {_shape_words(images)} through K = {k} numbers"
+        return report(title, verdict(run.metrics, k), _facts(run), sections, run.path / "report.html")
+
+
+def _shape_words(images: ImageSet) -> str:
+    channels, height, width = images.image_shape
+    return f"{height} × {width} {'colour' if channels == 3 else 'grey'} images"
+
+
+def _sections(run: Run, images: ImageSet) -> Iterator[Section]:
+    """The sections of the report, in the order they are read; each draws its figure when its turn comes."""
+    k = run.about["shown_k"]
+    models = {stored.recipe: run.load(stored) for stored in run.models if stored.latent_dim == k}
+    yield Section(
+        "What was measured",
+        "Every model keeps the same number of values, K, of each image. " + FOOTNOTE,
+        table=Table(HEADER, rows(run.metrics)),
+    )
+    yield from _of_data(run, images)
+    yield from _of_errors(run)
+    for each in dict.fromkeys(stored.latent_dim for stored in run.models):
+        at_k = models if each == k else {s.recipe: run.load(s) for s in run.models if s.latent_dim == each}
+        yield _reconstructions(run, images, at_k, each)
+    yield _map(run, images, models)
+    yield _interpolation(run, images, models)
+    yield _samples(run, models)
+    yield from _of_training(run, k)
+    if any(name in models for name in ("conv", "vae")):
+        yield _schematic(run, models)
+
+
+def _of_data(run: Run, images: ImageSet) -> Iterator[Section]:
+    """Images of the source, and how their variance spreads over principal components."""
+    shown = examples(images.train, 30)
+    figure = figures.samples_of(shown.pixels, shown.labels, images.class_names)
+    yield _section(
+        run,
+        "images",
+        figure,
+        "The images",
+        "Training images drawn at random"
+        + (", their class below each. " if shown.labels is not None else ". ")
+        + "No model sees the classes: they only colour the map further down.",
+        "A sheet of training images.",
+    )
+    pca = next((run.load(stored) for stored in run.models if stored.recipe == "pca"), None)
+    if pca is not None:
+        k = run.about["shown_k"]
+        yield _section(
+            run,
+            "eigenspectrum",
+            curves.eigenspectrum(pca.explained, k),  # type: ignore[union-attr]
+            "How many dimensions?",
+            "The fraction of the pixels' variance that lies in the first K principal components. It is a rough guide to K: "
+            "variance is not what makes an image recognisable.",
+            f"Cumulative fraction of variance against K, {pca.explained[k]:.1%} at K = {k}.",  # type: ignore[union-attr]
+        )
+
+
+def _of_errors(run: Run) -> Iterator[Section]:
+    """Error against K, where the run has more than one."""
+    ks = list(dict.fromkeys(row["k"] for row in run.metrics))
+    if len(ks) < 2:
+        return
+    by_model: dict[str, tuple[list[int], list[float], list[float]]] = {}
+    for row in run.metrics:
+        line = by_model.setdefault(row["model"], ([], [], []))
+        for values, value in zip(line, (row["k"], row["mse"]["mean"], row["mse"]["standard_error"]), strict=True):
+            values.append(value)
+    yield _section(
+        run,
+        "error-against-k",
+        curves.error_against_k(by_model),  # type: ignore[arg-type]
+        "Error against K",
+        "How much of the test images each model loses when it may keep K numbers. Where a curve lies a step to the left of "
+        "PCA's, that step is what the network saves.",
+        "Test error of each model against K, on logarithmic axes.",
+    )
+
+
+def _reconstructions(run: Run, images: ImageSet, models: Mapping[str, Model], k: int) -> Section:
+    shown = examples(images.test, SHOWN).pixels
+    made = {name: model.inverse_transform(model.transform(shown)) for name, model in models.items()}
+    errors = {row["model"]: row["mse"]["mean"] for row in run.metrics if row["k"] == k}
+    return _section(
+        run,
+        f"reconstructions-k{k}",
+        figures.reconstructions(shown, made, errors=errors, k=k),
+        f"Reconstructions from K = {k} numbers",
+        "Test images above what each model makes of them. Look for what is lost first: thin strokes, texture, or what makes "
+        "two classes differ.",
+        "Test images, and each model's reconstruction of them.",
+    )
+
+
+def _map(run: Run, images: ImageSet, models: Mapping[str, Model]) -> Section:
+    chosen = examples(images.test, 3000)
+    placed = {name: principal_axes(model.transform(chosen.pixels)) for name, model in models.items()}
+    classes = ", coloured by class" if chosen.labels is not None else ""
+    figure = maps.codes_map(
+        {name: xy for name, (xy, _) in placed.items()},
+        chosen.labels,
+        images.class_names,
+        fractions={name: fractions for name, (_, fractions) in placed.items()},
+    )
+    return _section(
+        run,
+        "codes",
+        figure,
+        "Where the codes lie",
+        f"The codes of test images, seen along the two directions in which they vary most{classes}. Images that a model "
+        "holds to be alike lie close together.",
+        "A scatter plot of codes for each model.",
+    )
+
+
+def principal_axes(codes: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+    """Codes ``[N, K]`` along their first two principal axes ``[N, 2]``, and the fractions of their variance there.
+
+    Example:
+        >>> xy, fractions = principal_axes(np.array([[0.0, 0.0, 3.0], [0.0, 0.0, -3.0]]))
+        >>> xy.shape, [round(fraction, 3) for fraction in fractions]
+        ((2, 2), [1.0, 0.0])
+    """
+    centred = np.asarray(codes, np.float64) - codes.mean(0)
+    _, lengths, axes = np.linalg.svd(centred, full_matrices=False)
+    axes *= np.sign(np.take_along_axis(axes, np.abs(axes).argmax(1)[:, None], 1))  # one sign, always the same
+    total = max(float((lengths**2).sum()), 1e-30)
+    xy, part = np.zeros((len(codes), 2)), np.zeros(2)
+    found = min(2, len(axes))
+    xy[:, :found] = centred @ axes[:found].T
+    part[:found] = lengths[:found] ** 2 / total
+    return xy, (float(part[0]), float(part[1]))
+
+
+def interpolate(models: Mapping[str, Model], first: np.ndarray, last: np.ndarray) -> dict[str, np.ndarray]:
+    """The way between two images uint8 ``[C, H, W]`` in 11 steps, in pixels and through each model's codes.
+
+    x(t) = decode((1 - t) encode(x1) + t encode(x2)), for t = 0, 0.1 ... 1: ``[11, C, H, W]`` each.
+    """
+    t = np.linspace(0, 1, STEPS, dtype=np.float32)
+    ends = np.stack([first, last])
+    pixels = as_floats(ends)
+    ways = {"pixels": np.stack([(1 - s) * pixels[0] + s * pixels[1] for s in t])}
+    for name, model in models.items():
+        codes = model.transform(ends)
+        ways[name] = model.inverse_transform(np.outer(1 - t, codes[0]) + np.outer(t, codes[1]))
+    return ways
+
+
+def _interpolation(run: Run, images: ImageSet, models: Mapping[str, Model]) -> Section:
+    first, last = pair(images.test)
+    ways = interpolate(models, images.test.pixels[first], images.test.pixels[last])
+    return _section(
+        run,
+        "interpolation",
+        figures.interpolation(ways),
+        "From one image to another",
+        "Two test images and the way between them: mixing pixels fades one out and the other in, mixing codes passes through "
+        "what the decoder takes for images. Look half way: is that a thing of any class?",
+        "Rows of images that go from one test image to another.",
+    )
+
+
+def _samples(run: Run, models: Mapping[str, Model]) -> Section:
+    decoders = [name for name in ("pca", "conv", "vae") if name in models] or list(models)
+    codes = np.random.default_rng(run.models[0].settings.seed).standard_normal((25, run.about["shown_k"]))
+    made = {name: models[name].inverse_transform(codes.astype(np.float32)) for name in decoders}
+    return _section(
+        run,
+        "samples",
+        figures.samples_grid(made),
+        "Images out of thin air",
+        "Each decoder at the same 25 codes drawn from N(0, I). Only the VAE, and probabilistic PCA, were made for such codes; a "
+        "plain autoencoder's lie where they like.",
+        "Grids of images decoded from random codes.",
+    )
+
+
+def _of_training(run: Run, k: int) -> Iterator[Section]:
+    """Loss curves, and what the bound is made of."""
+    history = {stored.recipe: run.history(stored) for stored in run.models if stored.latent_dim == k}
+    plain = {name: history[name]["loss"] for name in ("linear", "conv") if name in history}
+    if plain:
+        yield _section(
+            run,
+            "losses",
+            curves.losses(plain),
+            "Training the autoencoders",
+            "Mean squared error per pixel of every training batch, cut at twice the median. A curve that still falls at its "
+            "end asks for more epochs.",
+            "Loss against training batch.",
+        )
+    if "vae" in history:
+        terms = history["vae"]
+        yield _section(
+            run,
+            "elbo",
+            curves.elbo_curves({"reconstruction": -terms["distortion"], "kl": terms["rate"], "sigma": terms["sigma"]}),
+            "What the bound is made of",
+            "The ELBO is its reconstruction term less its KL term, in nats per image with all constants. Apart from each "
+            "other they show what the sum hides: sigma, the learned pixel noise, carries most of the rise.",
+            "ELBO, reconstruction term, KL term and sigma against training batch.",
+        )
+
+
+def _schematic(run: Run, models: Mapping[str, Model]) -> Section:
+    name = "vae" if "vae" in models else "conv"
+    return _section(
+        run,
+        "network",
+        schematic(planes(models[name])),
+        "The network",
+        "The planes an image passes through on its way to a code and back, with their sizes. The numbers are exact, the areas "
+        "only suggest them.",
+        "A schematic of the network's planes.",
+    )
+
+
+def planes(model: Any) -> list[Plane]:
+    """The planes of a convolutional model, from image to code to image."""
+    backbone, decoder = model.encoder[0], model.decoder
+    decoder = decoder[0] if isinstance(decoder, torch.nn.Sequential) else decoder
+    k = decoder.layers[0].in_features
+    beside = isinstance(backbone, StridedEncoder)
+    inward = steps(backbone.layers, model.image_shape)
+    outward = steps(decoder.layers, (k,))
+    if beside:
+        outward[-1] = (outward[-1][0] + ", plus a linear image of the code", outward[-1][1])
+    return [
+        Plane(model.image_shape, "", "encoder"),
+        *(Plane(shape, words, "encoder") for words, shape in inward),
+        Plane((k,), "linear, of the pixels too" if beside else "linear", "code"),
+        *(Plane(shape, words, "decoder") for words, shape in outward),
+    ]
+
+
+def examples(images: Images, number: int) -> Images:
+    """Some images, drawn by a fixed seed, in the order they are stored."""
+    order = np.random.default_rng(0).permutation(len(images))[:number]
+    return images[np.sort(order) if number > 100 else order]
+
+
+def pair(images: Images, seed: int = 0) -> tuple[int, int]:
+    """Two images drawn by a seed, of different classes where there are classes."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    first = int(order[0])
+    if images.labels is not None:
+        others = order[images.labels[order] != images.labels[first]]
+        if len(others):
+            return first, int(others[0])
+    return first, int(order[-1])
+
+
+def _section(run: Run, name: str, figure: Any, title: str, text: str, alt: str) -> Section:
+    """Store a figure in the run; the section that shows it."""
+    png, _ = look.save(figure, run.path / "figures", name)
+    return Section(title, text, figure=png, alt=alt)
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    """What was run, on what."""
+    about, source, machine = run.about, run.about["source"], run.about["machine"]
+    trained = [stored for stored in run.models if stored.recipe != "pca"]
+    facts = [
+        ("data", f"{source['source']}: {source['train']:,} training and {source['test']:,} test images"),
+        *(("chosen for you", choice) for choice in source["choices"]),
+        *((stored.name, _settings_words(stored.settings.to_json())) for stored in trained),
+        ("network", trained[-1].network if trained else "none"),
+        ("made", f"{about['created']} by lowerbound {machine['lowerbound']}, torch {machine['torch']}"),
+        ("computed on", f"{machine['device']}, {machine['threads']} threads, {machine['system']}"),
+        ("pixels' sha256", source["sha256"]),
+    ]
+    if source["skipped"]:
+        facts.append(("left out", "; ".join(f"{file} ({reason})" for file, reason in source["skipped"])))
+    return facts + ([("command", about["command"])] if about["command"] else [])
+
+
+def _settings_words(settings: dict[str, Any]) -> str:
+    return (
+        f"{settings['epochs']} epochs, batches of {settings['batch_size']}, Adam {settings['learning_rate']:g} "
+        f"({settings['schedule'].replace('_', ' ')}), weight decay {settings['weight_decay']:g}, seed {settings['seed']}"
+    )

@@ -1,0 +1,93 @@
+"""The variational autoencoder: a density network p(x|z) p(z), and a recognition network q(z|x) learned along with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lowerbound.autoencoder import decode_images, encode_images
+from lowerbound.images import as_floats
+from lowerbound.objective import Elbo, Terms
+from lowerbound.training import Settings, batched, run
+
+__all__ = ["VAE"]
+
+
+class VAE(nn.Module):
+    """q(z|x), p(x|z) and p(z), trained to raise a lower bound on log p(x) (Kingma & Welling, 2014, arXiv:1312.6114).
+
+    Args:
+        encoder: Images ``[batch, C, H, W]`` to a distribution over codes ``[batch, K]``.
+        decoder: Codes ``[..., K]`` to a distribution over images: a backbone and a likelihood head.
+        prior: Nothing to a distribution over codes ``[K]``.
+        image_shape: Channels, height, width.
+        objective: Terms per image of a model and images.
+
+    Example:
+        >>> from lowerbound import recipes
+        >>> images = np.random.default_rng(0).integers(0, 256, (50, 1, 8, 8)).astype(np.uint8)
+        >>> model = recipes.vae((1, 8, 8), latent_dim=2).fit(images, Settings(epochs=1))
+        >>> model.sample(3).shape, model.score_samples(images).shape
+        ((3, 1, 8, 8), (50,))
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Sequential,
+        prior: nn.Module,
+        image_shape: tuple[int, int, int],
+        objective: Callable[[Any, Tensor], Terms] | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.prior, self.image_shape = encoder, decoder, prior, image_shape
+        self.objective = Elbo() if objective is None else objective
+
+    def loss(self, images: Tensor) -> Terms:
+        """Terms of the objective for images ``[batch, C, H, W]`` in [0, 1], nats per image."""
+        return self.objective(self, images)
+
+    def gauges(self) -> Mapping[str, Tensor]:
+        """Sigma of the pixel noise, in pixel units: it hides behind the ELBO and carries most of it."""
+        return {"sigma": self.decoder[-1].scale.mean()}
+
+    def fit(self, images: np.ndarray, settings: Settings | None = None, **how: Any) -> VAE:
+        """Train on images uint8 ``[N, C, H, W]``; more words as in ``training.run``."""
+        run(self, images, settings or Settings(), **how)
+        return self
+
+    def transform(self, images: np.ndarray) -> np.ndarray:
+        """Codes ``[N, K]`` of images ``[N, C, H, W]``: the mean of q(z|x), the same at every call."""
+        return encode_images(self.encoder, images, self.image_shape)
+
+    def inverse_transform(self, codes: np.ndarray) -> np.ndarray:
+        """Images ``[N, C, H, W]``, the mean of p(x|z) in pixel units (not clipped), of codes ``[N, K]``."""
+        return decode_images(lambda z: self.decoder(z).mean, codes)
+
+    def sample(self, number: int, seed: int = 0) -> np.ndarray:
+        """Images ``[number, C, H, W]`` decoded from codes drawn from the prior, without pixel noise."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            codes = self.prior().sample(torch.Size([number]))
+        return self.inverse_transform(codes.numpy())
+
+    def score_samples(self, images: np.ndarray, *, samples: int = 1, seed: int = 0) -> np.ndarray:
+        """The evidence lower bound of each image, nats with all constants: ``[N]``.
+
+        Args:
+            images: ``[N, C, H, W]``, 8-bit or float in [0, 1].
+            samples: Draws from q(z|x) for the reconstruction term; the KL is exact.
+            seed: Fixes the draws.
+        """
+        bound = Elbo(samples=samples)
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            return batched(lambda x: -bound(self, x).loss, images, lambda block: as_floats(block, self.image_shape))
+
+    def score(self, images: np.ndarray, *, samples: int = 1, seed: int = 0) -> float:
+        """Mean of ``score_samples``, nats per image."""
+        return float(self.score_samples(images, samples=samples, seed=seed).mean(dtype=np.float64))
