@@ -18,7 +18,7 @@ def main() -> int:
         return _say(str(error), 2)
     except KeyboardInterrupt:
         return _say("interrupted; what was saved is kept", 130)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (what it cannot explain is raised again)
         return _explain(error)
     return code if isinstance(code, int) else 0
 
@@ -27,17 +27,16 @@ def _explain(error: Exception) -> int:
     """What to say of anything else: the parser's own words, a full disk, a diverged training; else the traceback."""
     import errno
 
-    from click import Abort
-    from click.exceptions import ClickException
+    from typer.exceptions import Abort, TyperException
 
     if isinstance(error, Abort):
         return _say("interrupted; what was saved is kept", 130)
-    if isinstance(error, ClickException):
-        error.show()
-        return error.exit_code
+    if isinstance(error, TyperException):
+        words = error.format_message()
+        return _say(f"{words} `lowerbound --help` lists the commands", 2) if words else 2
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _say(f"no space is left ({error.filename or 'on the disk'}); free some and run again", 2)
-    if type(error).__name__ == "Diverged":
+    if type(error).__name__ == "DivergedError":
         return _say(str(error), 1)
     raise error
 

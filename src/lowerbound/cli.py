@@ -183,9 +183,7 @@ def sample(
 @app.command()
 def reconstruct(
     run: RunFolder,
-    new_images: Annotated[
-        Path | None, typer.Argument(help="A folder, an image or an array; else test images")
-    ] = None,
+    new_images: Annotated[Path | None, typer.Argument(help="A folder, an image or an array; else test images")] = None,
     number: Annotated[int, typer.Option("-n", help="How many", min=1)] = 8,
     model: ModelName = None,
     k: OneK = None,
@@ -260,9 +258,7 @@ def interpolate(
 @app.command()
 def encode(
     run: RunFolder,
-    new_images: Annotated[
-        Path | None, typer.Argument(help="A folder, an image or an array; else test images")
-    ] = None,
+    new_images: Annotated[Path | None, typer.Argument(help="A folder, an image or an array; else test images")] = None,
     model: ModelName = None,
     k: OneK = None,
     out: Out = None,

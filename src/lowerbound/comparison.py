@@ -157,9 +157,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def go_on(
-    run: Run, images: ImageSet, *, progress: Progress = quiet, say: Callable[[str], None] = lambda line: None
-) -> Run:
+def go_on(run: Run, images: ImageSet, *, progress: Progress = quiet, say: Callable[[str], None] = str) -> Run:
     """Train what is not trained yet, measure, draw, and complete the run.
 
     Args:
@@ -170,7 +168,7 @@ def go_on(
 
     Raises:
         InputError: Other images than those of the run.
-        Diverged: A loss was not a number.
+        DivergedError: A loss was not a number.
     """
     if images.sha256() != run.about["source"]["sha256"]:
         raise InputError(

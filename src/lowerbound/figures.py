@@ -101,7 +101,7 @@ def reconstructions(
         >>> figure = reconstructions(blank, {"pca": blank, "vae": blank}, errors={"pca": 0.0123}, k=20)
     """
     keeps = [] if k is None else [f"K = {k}"]
-    error = {model: f"test MSE {value:.3g}" for model, value in (errors or {}).items()}
+    error = {model: f"test MSE {value:#.3g}" for model, value in (errors or {}).items()}
     rows = [("", "original", [], original)]
     for model, images in models.items():
         rows.append((model, model_style(model).label, keeps + ([error[model]] if model in error else []), images))

@@ -59,8 +59,11 @@ def codes_map(
     rows = math.ceil(len(places) / columns)
     entries = [] if labels is None else _class_entries(np.unique(labels), class_names)
     longest = max((len(str(entry.get_label())) for entry in entries), default=0)
-    across = max(1, min(len(entries), 76 // (longest + 7)))  # about 76 letters fit the width; a marker takes seven
-    figure = canvas(WIDTH, 0.4 + 3.1 * rows + 0.22 * math.ceil(len(entries) / across))
+    across = max(1, min(len(entries), 76 // (longest + 6)))  # about 76 letters fit the width; a marker takes six
+    lines = math.ceil(len(entries) / across)
+    across = math.ceil(len(entries) / max(1, lines))  # lines of equal length
+    entries = [entries[n] for column in range(across) for n in range(column, len(entries), across)]  # read line by line
+    figure = canvas(WIDTH, 0.4 + 3.1 * rows + 0.22 * lines)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (model, xy) in zip(grid, places.items(), strict=False):
         _scatter(axes, xy, labels)

@@ -164,7 +164,7 @@ RECIPES = {
     "linear": Recipe(
         "linear autoencoder",
         lambda shape, k, network, start: linear(shape, k),  # noqa: ARG005
-        _one_cycle(batch_size=250, learning_rate=1e-2, most_epochs=400, steps=2_000),
+        _one_cycle(batch_size=250, learning_rate=1e-2, most_epochs=500, steps=3_000),
         Settings(epochs=20, batch_size=250, weight_decay=1e-5),
     ),
     "conv": Recipe(

@@ -20,7 +20,7 @@ from lowerbound.progress import Advance, Progress, quiet
 
 __all__ = [
     "SCHEDULES",
-    "Diverged",
+    "DivergedError",
     "History",
     "Settings",
     "State",
@@ -38,7 +38,7 @@ ORDER, NOISE = 0, 1  # streams of random numbers: which image comes when, and wh
 SAVE_EVERY = 10.0  # seconds: what a power cut may cost
 
 
-class Diverged(RuntimeError):
+class DivergedError(RuntimeError):
     """A loss stopped being a number; what was saved before is untouched."""
 
 
@@ -202,7 +202,7 @@ def run(
         The state after the last epoch, with the history of every batch.
 
     Raises:
-        Diverged: A loss was not a number.
+        DivergedError: A loss was not a number.
     """
     device = choose_device() if device is None else device
     state = State() if state is None else replace(state)
@@ -269,7 +269,7 @@ def _epoch(
     advance(waiting, word)
     table = torch.stack(measured).cpu().numpy()  # [steps, columns]: the only wait for the device in an epoch
     if not np.isfinite(table).all():
-        raise Diverged(
+        raise DivergedError(
             f"the loss stopped being a number in epoch {state.epochs + 1}; what was saved before is kept; "
             f"try a learning rate below {settings.learning_rate:g}"
         )
