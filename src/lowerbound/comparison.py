@@ -16,18 +16,20 @@ from typing import Any
 from lowerbound.autoencoder import Autoencoder
 from lowerbound.errors import InputError
 from lowerbound.evaluation import evaluate
+from lowerbound.formats import to_json
 from lowerbound.images import ImageSet
 from lowerbound.pca import PCA, PixelMoments, eigenpairs
 from lowerbound.progress import Progress, quiet
 from lowerbound.recipes import recipe
 from lowerbound.report import write_report
-from lowerbound.storage import Model, Run, StoredModel, to_json
+from lowerbound.sources import SOURCES, load
+from lowerbound.storage import Model, Run, StoredModel
 from lowerbound.training import choose_device
 from lowerbound.training import run as train
 from lowerbound.vae import VAE
 from lowerbound.whole import write_whole
 
-__all__ = ["FOUR", "Plan", "begin", "choose_k", "go_on", "more_epochs"]
+__all__ = ["FOUR", "Plan", "begin", "choose_k", "default_folder", "go_on", "images_of", "more_epochs"]
 
 FOUR = ("pca", "linear", "conv", "vae")
 
@@ -68,6 +70,7 @@ class Plan:
         epochs: In place of the recipes' own.
         seed: Fixes weights, order and noise.
         style: Of the figures: "plain" or "xkcd".
+        reason: Why these Ks, where they were chosen for the user.
     """
 
     ks: tuple[int, ...]
@@ -76,6 +79,7 @@ class Plan:
     epochs: int | None = None
     seed: int = 0
     style: str = "plain"
+    reason: str = ""
 
     def check(self, images: ImageSet) -> None:
         """Refuse what the images cannot give, before anything is written."""
@@ -102,25 +106,44 @@ class Plan:
         return StoredModel(name, k, images.image_shape, self.network, settings)
 
 
-def begin(images: ImageSet, plan: Plan, out: Path | None = None, *, command: str = "") -> Run:
+def begin(
+    images: ImageSet,
+    plan: Plan,
+    out: Path | None = None,
+    *,
+    command: str = "",
+    size: int | None = None,
+    data_dir: Path | None = None,
+) -> Run:
     """Make the run folder: ``runs/NAME-kK-DATE``, or the one given.
+
+    Args:
+        images: To learn from.
+        plan: What to train.
+        out: Where to; by default as above.
+        command: What the user typed, to be shown in the report.
+        size: The size the images were loaded with, to load them again.
+        data_dir: Where they were loaded from.
 
     Raises:
         InputError: A plan that the images do not allow, or a folder that exists.
     """
     plan.check(images)
-    shown = choose_k(images)[0]
+    shown = choose_k(images)[0] if len(plan.ks) > 1 else plan.ks[0]
     about = {
         "command": command,
         "source": {
             "name": images.name,
             "source": images.source,
+            "path": None if images.source in SOURCES else str(_absolute(images.source)),
+            "data_dir": data_dir and str(_absolute(data_dir)),
+            "size": size,
             "image_shape": list(images.image_shape),
             "train": len(images.train),
             "test": len(images.test),
             "class_names": list(images.class_names),
             "sha256": images.sha256(),
-            "choices": list(images.choices),
+            "choices": [*images.choices, *([f"K: {plan.reason}"] if plan.reason else [])],
             "skipped": [list(pair) for pair in images.skipped],
         },
         "shown_k": shown if shown in plan.ks else plan.ks[-1],
@@ -128,13 +151,41 @@ def begin(images: ImageSet, plan: Plan, out: Path | None = None, *, command: str
         "machine": machine(),
         "models": [stored.to_json() for stored in plan.stored(images)],
     }
-    return Run.create(out or default_folder(images.name, plan.ks), about)
+    return Run.create(out or default_folder(images.name, plan), about)
 
 
-def default_folder(name: str, ks: Sequence[int]) -> Path:
-    """The first of ``runs/NAME-kK-DATE``, ``...-2``, ``...-3`` that is not there yet."""
-    date = datetime.date.today().isoformat()
-    folder = Path("runs") / f"{name}-k{'-'.join(map(str, ks))}-{date}"
+def images_of(run: Run, data_dir: Path | None = None, progress: Progress = quiet) -> ImageSet:
+    """The images that a run was begun with, loaded again from where they were.
+
+    Raises:
+        InputError: They are not there any more, or are others now.
+    """
+    source = run.about["source"]
+    typed, path = source["source"], source.get("path")
+    where = typed if path is None or not Path(path).exists() else path
+    if where not in SOURCES and not Path(where).exists():
+        raise InputError(f"the images of {run.path} are not in {path or typed} any more; put them back there")
+    data_dir = data_dir or (source.get("data_dir") and Path(source["data_dir"]))
+    images = load(where, data_dir=data_dir, size=source.get("size"), progress=progress)
+    run.check_images(images)
+    return replace(images, name=source["name"], source=typed)
+
+
+def _absolute(path: str | Path) -> Path:
+    """A path that means the same from every folder."""
+    return Path(path).expanduser().absolute()
+
+
+def default_folder(name: str, plan: Plan) -> Path:
+    """The first of ``runs/NAME-kK-DATE``, ``...-2``, ``...-3`` that is not there yet; one model alone is named, too.
+
+    Example:
+        >>> default_folder("mnist", Plan((20,), ("conv",))).name.startswith("mnist-conv-k20-")
+        True
+    """
+    parts = [name, *plan.models] if len(plan.models) == 1 else [name]
+    ks = "-".join(map(str, plan.ks)) if len(plan.ks) < 8 else f"{plan.ks[0]}-to-{plan.ks[-1]}"
+    folder = Path("runs") / "-".join([*parts, f"k{ks}", datetime.date.today().isoformat()])
     tried, number = folder, 1
     while tried.exists():
         number += 1
@@ -170,16 +221,13 @@ def go_on(run: Run, images: ImageSet, *, progress: Progress = quiet, say: Callab
         InputError: Other images than those of the run.
         DivergedError: A loss was not a number.
     """
-    if images.sha256() != run.about["source"]["sha256"]:
-        raise InputError(
-            f"{run.about['source']['source']} holds other images than when {run.path} was begun; start a new run"
-        )
+    run.check_images(images)
     metrics = {} if not (run.path / "metrics.json").is_file() else {row["name"]: row for row in run.metrics}
     moments = PixelMoments(images.image_shape)
     spectrum = None
     for stored in run.models:
-        if run.is_trained(stored) and stored.name in metrics:
-            continue
+        if metrics.get(stored.name, {}).get("epochs") == stored.settings.epochs:
+            continue  # measured last of all, so it is trained and written
         if spectrum is None:
             moments.add(images.train.pixels, progress)
             spectrum = eigenpairs(moments.covariance, max(model.latent_dim for model in run.models))
@@ -196,6 +244,7 @@ def go_on(run: Run, images: ImageSet, *, progress: Progress = quiet, say: Callab
             "name": stored.name,
             "model": stored.recipe,
             "k": stored.latent_dim,
+            "epochs": stored.settings.epochs,
             "seconds": round(seconds, 3),
             **evaluation.to_json(),
         }
@@ -224,12 +273,15 @@ def _train(
     return model, state.seconds
 
 
-def more_epochs(run: Run, more: int) -> None:
+def more_epochs(run: Run, more: int, images: ImageSet) -> None:
     """Ask for more epochs of every model that is trained by epochs; their schedule begins anew.
 
     Raises:
-        InputError: No model of the run is trained by epochs.
+        InputError: No model of the run is trained by epochs, or other images: the run stays complete.
     """
+    if more < 1:
+        raise InputError(f"epochs is +{more}; expected at least +1")
+    run.check_images(images)
     models = run.models
     if all(stored.recipe == "pca" for stored in models):
         raise InputError(f"{run.path} holds PCA only, which is not trained by epochs; nothing to go on with")

@@ -152,7 +152,7 @@ def structural_similarity(images: np.ndarray, others: np.ndarray) -> np.ndarray:
 
     _, channels, height, width = images.shape
     windows = [_window(size) for size in (height, width)]
-    x, y = torch.from_numpy(np.asarray(images, np.float32)), torch.from_numpy(np.asarray(others, np.float32))
+    x, y = (torch.from_numpy(np.asarray(pair, np.float64)) for pair in (images, others))  # variances are small differences
 
     def smooth(maps: torch.Tensor) -> torch.Tensor:
         vertical, horizontal = (torch.from_numpy(window) for window in windows)
@@ -170,4 +170,4 @@ def _window(size: int) -> np.ndarray:
     """Weights of a Gaussian window along an axis of ``size`` pixels."""
     reach = min(5, (size - 1) // 2)
     weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * 1.5**2))
-    return (weights / weights.sum()).astype(np.float32)
+    return weights / weights.sum()

@@ -98,14 +98,25 @@ def eigenpairs(covariance: np.ndarray, at_least: int) -> tuple[np.ndarray, np.nd
     if pixels <= WHOLE_SPECTRUM:
         values, vectors = np.linalg.eigh(covariance)
     else:
-        from scipy.sparse.linalg import eigsh
-
-        start = np.random.default_rng(0).standard_normal(pixels)  # else ARPACK begins at random
-        values, vectors = eigsh(covariance, k=min(max(200, at_least), pixels - 1), v0=start, which="LM")
+        values, vectors = _leading_eigenpairs(covariance, min(max(200, at_least), pixels - 1))
     order = np.argsort(values)[::-1]
     rows = vectors.T[order]
     largest = np.take_along_axis(rows, np.abs(rows).argmax(1)[:, None], axis=1)
     return np.maximum(values[order], 0), rows * np.where(largest < 0, -1.0, 1.0)
+
+
+def _leading_eigenpairs(covariance: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Leading eigenvalues of a large matrix, and eigenvectors as columns."""
+    from scipy.sparse.linalg import eigsh
+
+    random = np.random.default_rng(0)
+    within = np.linalg.qr(covariance @ random.standard_normal((len(covariance), number)))[0]
+    inner = within.T @ covariance @ within
+    if np.trace(inner) >= (1 - 1e-10) * np.trace(covariance):
+        values, vectors = np.linalg.eigh(inner)  # few images or equal ones: among zeros ARPACK searches for minutes
+        return values, within @ vectors
+    start = random.standard_normal(len(covariance))  # else ARPACK begins at random
+    return eigsh(covariance, k=number, v0=start, which="LM")
 
 
 class PCA:
@@ -136,8 +147,10 @@ class PCA:
         """Find the components of images uint8 ``[N, C, H, W]``.
 
         Raises:
-            InputError: More components than pixels or than images.
+            InputError: More components than pixels or than images, or images that are not 8-bit ``[N, C, H, W]``.
         """
+        if images.ndim != 4:
+            raise InputError(f"images have shape {list(images.shape)}; expected [N, C, H, W]")
         channels, height, width = images.shape[1:]
         moments = PixelMoments((channels, height, width)).add(images, progress)
         return self.fit_moments(moments)

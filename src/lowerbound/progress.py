@@ -53,14 +53,19 @@ def terminal(task: str, total: int) -> Iterator[Advance]:
         print(f"{task}: {time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a file may be called "[red]"
         BarColumn(bar_width=30),
         TaskProgressColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[word]}"),
+        TextColumn("{task.fields[word]}", markup=False),
     )
     with Bars(*columns, console=console) as bars:
-        handle = bars.add_task(task, total=total, word="")
-        yield lambda steps, word: bars.update(handle, advance=steps, word=word)
+        handle = bars.add_task(_printable(task), total=total, word="")
+        yield lambda steps, word: bars.update(handle, advance=steps, word=_printable(word))
+
+
+def _printable(word: str) -> str:
+    """Without what would move the cursor or change colours."""
+    return "".join(c if c.isprintable() else " " for c in word)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -24,7 +25,18 @@ from lowerbound.prior import StandardNormal
 from lowerbound.training import Settings, one_cycle
 from lowerbound.vae import VAE
 
-__all__ = ["NETWORKS", "RECIPES", "Network", "Recipe", "conv", "linear", "recipe", "start_at_pca", "vae"]
+__all__ = [
+    "NETWORKS",
+    "RECIPES",
+    "Network",
+    "Recipe",
+    "conv",
+    "linear",
+    "recipe",
+    "start_at_pca",
+    "start_at_probabilistic_pca",
+    "vae",
+]
 
 ImageShape = tuple[int, int, int]
 
@@ -92,44 +104,50 @@ def vae(
     decoder = nn.Sequential(network.decoder(image_shape, latent_dim), Normal())
     model = VAE(encoder, decoder, StandardNormal(latent_dim), image_shape)
     if start is not None:
-        start_at_pca(encoder, decoder[0], start)
-        _start_noise(encoder[-1], decoder[-1], start)  # type: ignore[arg-type]
+        start_at_probabilistic_pca(encoder, decoder, start)
     return model
 
 
-@torch.no_grad()
 def start_at_pca(encoder: nn.Sequential, decoder: nn.Module, pca: PCA) -> None:
-    """Set a strided encoder and decoder to probabilistic PCA's: the mean of its posterior, and the mean of its images.
+    """Set a strided encoder and decoder to PCA: h = V'(x - mean), x' = mean + V h, with its K eigenvectors V.
 
-    E[z|x] = (W'W + sigma^2 I)^-1 W'(x - mean) and E[x|z] = mean + W z, with W = V (Lambda - sigma^2 I)^(1/2) (Tipping & Bishop,
-    1999, equation 15 and section 3.2): what the network adds to these lines is zero at first.
+    What the network adds to these lines is zero at first, so training starts with PCA's error.
     """
-    variances = torch.from_numpy(pca.scales**2).clamp(min=pca.noise_variance)
-    loadings = torch.from_numpy(pca.components.T) * (variances - pca.noise_variance).sqrt()  # W, [P, K]
-    mean = torch.from_numpy(pca.mean)
+    _set_lines(encoder, decoder, pca, inward=pca.components, outward=pca.components.T)
+
+
+def start_at_probabilistic_pca(encoder: nn.Sequential, decoder: nn.Sequential, pca: PCA) -> None:
+    """Set a strided VAE to probabilistic PCA (Tipping & Bishop, 1999, equation 15 and section 3.2).
+
+    E[x|z] = mean + W z and E[z|x] = (W'W + sigma^2 I)^-1 W'(x - mean), with W = V (Lambda - sigma^2 I)^(1/2), so that
+    W'W + sigma^2 I = Lambda. Sigma of p(x|z) is probabilistic PCA's. Its posterior has precisions lambda_i / sigma^2; of all
+    isotropic q the ELBO, K log s - s^2 sum_i lambda_i / (2 sigma^2), prefers s^2 = K / sum_i (lambda_i / sigma^2).
+    """
+    noise = pca.noise_variance
+    variances = np.maximum(pca.scales**2, noise)
+    loadings = pca.components.T * np.sqrt(variances - noise)  # W, [P, K]
+    _set_lines(encoder, decoder[0], pca, inward=(loadings / variances).T, outward=loadings)
+    head, likelihood = encoder[-1], decoder[-1]
+    with torch.no_grad():
+        head.linear.weight[-1].zero_()
+        head.linear.bias[-1] = 0.5 * math.log(noise / variances.mean())
+        likelihood.log_scale.fill_(0.5 * math.log(noise))
+
+
+@torch.no_grad()
+def _set_lines(encoder: Any, decoder: Any, pca: PCA, inward: np.ndarray, outward: np.ndarray) -> None:
+    """Codes ``inward (x - mean)``, ``[K, P]``, and images ``mean + outward z``, ``[P, K]``; the rest of the networks at zero."""
     backbone, head = encoder
-    pixels, k = loadings.shape
-    backbone.bias.bias.copy_(-mean.view_as(backbone.bias.bias))
+    k, pixels = inward.shape
+    mean = torch.from_numpy(pca.mean).view(backbone.bias.bias.shape)
+    backbone.bias.bias.copy_(-mean)
     head.linear.weight[:k].zero_()
-    head.linear.weight[:k, -pixels:] = (loadings / variances).T
+    head.linear.weight[:k, -pixels:] = torch.from_numpy(inward)
     head.linear.bias.zero_()
-    decoder.linear.weight.copy_(loadings)
-    decoder.bias.bias.copy_(mean.view_as(decoder.bias.bias))
+    decoder.linear.weight.copy_(torch.from_numpy(outward))
+    decoder.bias.bias.copy_(mean)
     decoder.layers[-1].weight.zero_()
     decoder.layers[-1].bias.zero_()
-
-
-@torch.no_grad()
-def _start_noise(head: IsotropicNormal, likelihood: Normal, pca: PCA) -> None:
-    """Set sigma of p(x|z) to probabilistic PCA's, and q's to the isotropic one nearest its posterior.
-
-    Its posterior has precisions lambda_i / sigma^2; the ELBO, log s K - s^2 sum_i lambda_i / (2 sigma^2), is highest at
-    s^2 = K / sum_i (lambda_i / sigma^2).
-    """
-    ratios = (pca.scales**2 / pca.noise_variance).clip(min=1)
-    head.linear.weight[-1].zero_()
-    head.linear.bias[-1] = 0.5 * math.log(len(ratios) / ratios.sum())
-    likelihood.log_scale.fill_(0.5 * math.log(pca.noise_variance))
 
 
 @dataclass(frozen=True)
@@ -150,10 +168,10 @@ class Recipe:
 
 
 def _one_cycle(batch_size: int, learning_rate: float, most_epochs: int, steps: int = 600) -> Callable[[int], Settings]:
-    """Training by one cycle: 8 epochs of a large data set; more of a small one, until a number of steps are taken."""
+    """Training by one cycle: 6 epochs of a large data set; more of a small one, until a number of steps are taken."""
 
     def settings(images: int) -> Settings:
-        epochs = min(max(8, round(steps / math.ceil(images / batch_size))), most_epochs)
+        epochs = min(max(6, round(steps / math.ceil(images / batch_size))), most_epochs)
         return Settings(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, schedule=one_cycle)
 
     return settings

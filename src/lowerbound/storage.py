@@ -12,29 +12,25 @@ Weights are safetensors and settings JSON: nothing that is read here can run cod
 
 from __future__ import annotations
 
-import csv
 import datetime
-import io
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 
 from lowerbound.autoencoder import Autoencoder
 from lowerbound.errors import InputError, nearest
-from lowerbound.images import Images
-from lowerbound.pca import PCA
-from lowerbound.recipes import NETWORKS, RECIPES
+from lowerbound.formats import check_like, from_state, read_csv, read_json, read_tensors, to_bytes, to_csv, to_json, to_state
+from lowerbound.images import ImageSet
+from lowerbound.pca import MOST_PIXELS, PCA
+from lowerbound.recipes import NETWORKS, RECIPES, recipe
 from lowerbound.training import History, Settings, State
 from lowerbound.vae import VAE
-from lowerbound.whole import write_whole
+from lowerbound.whole import make_folder, write_whole
 
-__all__ = ["FORMAT", "Model", "Run", "StoredModel", "codes_table", "to_json"]
+__all__ = ["FORMAT", "Model", "Run", "StoredModel", "refuse_existing"]
 
 FORMAT = 1
 Model = PCA | Autoencoder | VAE
@@ -65,13 +61,13 @@ class StoredModel:
 
     def build(self, start: PCA | None = None) -> Autoencoder | VAE:
         """The untrained model, its random weights fixed by the seed; started at a PCA where its network can be."""
-        recipe, network = RECIPES[self.recipe], NETWORKS[self.network]
-        if recipe.build is None:
+        build, network = RECIPES[self.recipe].build, NETWORKS[self.network]
+        if build is None:
             raise InputError(f'a model "{self.recipe}" is not trained')
         with torch.random.fork_rng([]):
             torch.manual_seed(self.settings.seed)
             start = start if network.starts_at_pca else None
-            return recipe.build(self.image_shape, self.latent_dim, network, start)
+            return build(self.image_shape, self.latent_dim, network, start)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON holds it."""
@@ -81,7 +77,12 @@ class StoredModel:
     def from_json(cls, stored: dict[str, Any]) -> StoredModel:
         """What ``to_json`` stored."""
         shape, settings = tuple(stored["image_shape"]), Settings.from_json(stored["settings"])
-        return cls(**{**stored, "image_shape": shape, "settings": settings})
+        model = cls(**{**stored, "image_shape": shape, "settings": settings})
+        _, _ = recipe(model.recipe), NETWORKS[model.network]
+        channels, height, width = shape
+        if not (channels in (1, 3) and 1 <= model.latent_dim <= channels * height * width <= MOST_PIXELS):
+            raise ValueError(f"{model.name} of images {shape}")
+        return model
 
 
 class Run:
@@ -103,15 +104,15 @@ class Run:
             InputError: The folder exists, or cannot be made.
         """
         path = Path(path)
-        if path.exists():
-            raise InputError(f"{path} exists already; nothing in it was touched; give another folder with --out")
-        try:
-            path.mkdir(parents=True)
-        except OSError as error:
-            raise InputError(f"{path} cannot be made ({error.strerror}); choose another folder with --out") from error
+        refuse_existing(path)
+        make_folder(path, new=True)
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         run = cls(path, {"format": FORMAT, "status": "training", "created": created, **about})
-        run.write_about()
+        try:
+            run.write_about()
+        except BaseException:
+            path.rmdir()
+            raise
         return run
 
     @classmethod
@@ -130,24 +131,55 @@ class Run:
         if not file.is_file():
             what = "is no run folder (it has no run.json)" if path.is_dir() else "does not exist"
             raise InputError(f"{path} {what}; expected what `lowerbound compare` or `lowerbound train` wrote")
-        about = _read_json(file)
-        if about.get("format") != FORMAT:
-            raise InputError(f"{file} has format {about.get('format')}; this program reads {FORMAT}; update lowerbound")
-        if about.get("status") != "complete" and not unfinished:
+        run = cls(path, read_json(file))
+        run._check()
+        if run.about["status"] != "complete" and not unfinished:
             raise InputError(
-                f"{path} is not finished (run.json says {about.get('status')}); "
+                f"{path} is not finished (run.json says {run.about['status']}); "
                 f"go on with `lowerbound train --resume {path}`"
             )
-        return cls(path, about)
+        return run
+
+    def _check(self) -> None:
+        """Refuse what is no ``run.json`` of this format."""
+        file, about = self.path / "run.json", self.about
+        found = about.get("format") if isinstance(about, dict) else None
+        if found != FORMAT:
+            advice = "update lowerbound" if isinstance(found, int) and found > FORMAT else "the run is damaged"
+            raise InputError(f"{file} has format {found}; this program reads {FORMAT}; {advice}")
+        try:
+            damaged = not self.models or about["status"] not in ("training", "complete")
+            for source in ("name", "source", "sha256"):
+                damaged |= not isinstance(about["source"][source], str)
+            damaged |= any(model.image_shape != tuple(about["source"]["image_shape"]) for model in self.models)
+            damaged |= about["shown_k"] not in [model.latent_dim for model in self.models]
+        except (LookupError, TypeError, ValueError, AttributeError):
+            damaged = True
+        if damaged:
+            raise InputError(f"{file} is not as lowerbound wrote it; the run is damaged, make it again")
 
     def write_about(self) -> None:
         """Write ``run.json``."""
         write_whole(self.path / "run.json", to_json(self.about))
 
     def complete(self) -> None:
-        """Say that all is there."""
+        """Say that all is there, and clear away what a killed process had begun to write."""
+        for partial in self.path.rglob(".*.[0-9]*"):
+            partial.unlink(missing_ok=True)
         self.about["status"] = "complete"
         self.write_about()
+
+    def check_images(self, images: ImageSet) -> None:
+        """Hold images to those of the run.
+
+        Raises:
+            InputError: Other images.
+        """
+        source = self.about["source"]
+        if images.sha256() != source["sha256"]:
+            raise InputError(
+                f"{source['source']} holds other images than when {self.path} was begun; bring them back or begin a new run"
+            )
 
     @property
     def models(self) -> list[StoredModel]:
@@ -173,7 +205,7 @@ class Run:
                 return model
         names = ", ".join(model.name for model in there)
         wanted = f"{recipe}-k{latent_dim}"
-        raise InputError(f'{self.path} has no model "{wanted}"{nearest(wanted, [names])}; it has {names}')
+        raise InputError(f'{self.path} has no model "{wanted}"{nearest(wanted, names.split(", "))}; it has {names}')
 
     def folder(self, stored: StoredModel) -> Path:
         """Where a model is stored."""
@@ -182,54 +214,32 @@ class Run:
     def save(self, stored: StoredModel, model: Model, history: History | None = None) -> None:
         """Write a model that is trained: its weights, what it is, and what was measured on the way."""
         folder = self.folder(stored)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         if isinstance(model, PCA):
             tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in model.tensors().items()}
         else:
             tensors = model.state_dict()
         if history:
-            write_whole(folder / "history.csv", _to_csv(history))
+            write_whole(folder / "history.csv", to_csv(history))
         write_whole(folder / "model.json", to_json(stored.to_json()))
-        write_whole(folder / "model.safetensors", _to_bytes(tensors))
+        write_whole(folder / "model.safetensors", to_bytes(tensors))
 
     def save_checkpoint(self, stored: StoredModel, model: Autoencoder | VAE, state: State) -> None:
         """Write all that training needs to go on, in one file, so that it can never disagree with itself."""
-        held = {f"optimizer.{n}.{name}": value for n, each in state.optimizer.items() for name, value in each.items()}
         weights = {f"model.{name}": value for name, value in model.state_dict().items()}
-        history = {f"history.{name}": torch.from_numpy(column) for name, column in state.history.items()}
-        place = {"state": torch.tensor([state.epochs, state.seconds], dtype=torch.float64)}
-        self.folder(stored).mkdir(parents=True, exist_ok=True)
-        write_whole(self.folder(stored) / "checkpoint.safetensors", _to_bytes({**place, **weights, **held, **history}))
+        make_folder(self.folder(stored))
+        write_whole(self.folder(stored) / "checkpoint.safetensors", to_bytes({**weights, **from_state(state)}))
 
     def load_checkpoint(self, stored: StoredModel, model: Autoencoder | VAE) -> State | None:
         """Put the weights of the last checkpoint in a model; where its training stands, None before the first."""
         file = self.folder(stored) / "checkpoint.safetensors"
         if not file.is_file():
             return None
-        tensors = _read_tensors(file)
+        tensors = read_tensors(file)
         weights = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-        _check_like(file, weights, {name: value.shape for name, value in model.state_dict().items()})
+        check_like(file, weights, model.state_dict())
         model.load_state_dict(weights)
-        epochs, seconds = tensors["state"].tolist()
-        state = State(int(epochs), seconds)
-        for name, value in tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "optimizer":
-                parameter, what = rest.split(".")
-                state.optimizer.setdefault(int(parameter), {})[what] = value
-            elif kind == "history":
-                state.history[rest] = value.numpy()
-        return state
-
-    def is_trained(self, stored: StoredModel) -> bool:
-        """Whether a model has done all its epochs and is written."""
-        folder = self.folder(stored)
-        if not (folder / "model.safetensors").is_file():
-            return False
-        if stored.recipe == "pca":
-            return True
-        with safetensors.safe_open(folder / "checkpoint.safetensors", "pt") as checkpoint:  # type: ignore[no-untyped-call]
-            return int(checkpoint.get_tensor("state")[0]) >= stored.settings.epochs
+        return to_state(file, tensors)
 
     def load(self, stored: StoredModel) -> Model:
         """A model with its weights.
@@ -238,107 +248,56 @@ class Run:
             InputError: Weights that are missing, damaged, not finite, or not of this model.
         """
         file = self.folder(stored) / "model.safetensors"
-        tensors = _read_tensors(file)
+        tensors = read_tensors(file)
         bad = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
         if bad:
             raise InputError(f"{file} holds numbers that are not finite ({bad[0]}); train the model again")
         if stored.recipe == "pca":
-            _check_like(file, tensors, {name: tensor.shape for name, tensor in _pca_shapes(stored, tensors).items()})
+            check_like(file, tensors, _pca_like(stored, tensors))
             return PCA.from_tensors({name: tensor.numpy() for name, tensor in tensors.items()}, stored.image_shape)
         model = stored.build()
-        _check_like(file, tensors, {name: value.shape for name, value in model.state_dict().items()})
+        check_like(file, tensors, model.state_dict())
         model.load_state_dict(tensors)
         return model.eval()
 
     def history(self, stored: StoredModel) -> History:
         """What was measured at every training batch; empty for PCA."""
         file = self.folder(stored) / "history.csv"
-        if not file.is_file():
-            return {}
-        with file.open(newline="", encoding="utf-8") as lines:
-            header, *rows = csv.reader(lines)
-        table = np.array(rows, np.float32).reshape(-1, len(header)).T
-        return {name: column for name, column in zip(header, table, strict=True) if name != "batch"}
+        return read_csv(file) if file.is_file() else {}
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """Of each model: errors, scores and seconds."""
-        return _read_json(self.path / "metrics.json")
+        """Of each model that is trained and measured: its epochs, errors, scores and seconds."""
+        file = self.path / "metrics.json"
+        rows = read_json(file)
+        try:
+            whole = all({"name", "k", "epochs", "seconds", "score"} <= set(row) for row in rows)
+            whole = whole and all(row[name]["mean"] is not None for row in rows for name in ("mse", "psnr", "ssim"))
+        except (TypeError, LookupError):
+            whole = False
+        if not whole:
+            raise InputError(f"{file} is not as lowerbound wrote it; the run is damaged, make it again")
+        return rows
 
 
-def codes_table(codes: np.ndarray, images: Images) -> bytes:
-    """A parquet file of codes ``[N, K]``: name and label of each image where there are any, then z1 ... zK."""
-    import pyarrow
-    import pyarrow.parquet
-
-    columns: dict[str, Any] = {}
-    if images.names is not None:
-        columns["name"] = list(images.names)
-    if images.labels is not None:
-        columns["label"] = images.labels
-    columns |= {f"z{n + 1}": codes[:, n] for n in range(codes.shape[1])}
-    whole = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table(columns), whole)
-    return whole.getvalue()
-
-
-def to_json(value: object) -> bytes:
-    """JSON that people can read, with a line break at its end."""
-    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _read_json(file: Path) -> Any:
-    """What a JSON file holds, or one line on what is wrong with it."""
+def refuse_existing(path: Path) -> None:
+    """Refuse a run folder that is there already, before any work is done for it."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read ({error}); the run is damaged, make it again") from error
+        there = path.exists() or path.is_symlink()
+    except OSError as error:
+        raise InputError(f"{path} cannot be a run folder ({error.strerror}); give another with --out") from error
+    if there:
+        raise InputError(f"{path} exists already; nothing in it was touched; give another folder with --out")
 
 
-def _to_bytes(tensors: dict[str, torch.Tensor]) -> bytes:
-    """Tensors as a safetensors file holds them."""
-    return safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
-
-
-def _read_tensors(file: Path) -> dict[str, torch.Tensor]:
-    """What a safetensors file holds, or one line on what is wrong with it."""
-    try:
-        return safetensors.torch.load(file.read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f"{file} is missing; the run is damaged, make it again") from error
-    except (OSError, SafetensorError, ValueError) as error:
-        raise InputError(f"{file} is no whole safetensors file ({error}); make the run again") from error
-
-
-def _pca_shapes(stored: StoredModel, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Tensors of the shapes that a PCA of this K has; the length of its spectrum is its own."""
+def _pca_like(stored: StoredModel, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors as a PCA of this K has them; the length of its spectrum is its own."""
     pixels = int(np.prod(stored.image_shape))
-    spectrum = tensors.get("variances", torch.zeros(0))
-    return {
-        "mean": torch.empty(pixels),
-        "components": torch.empty(stored.latent_dim, pixels),
-        "variances": torch.empty(max(len(spectrum), stored.latent_dim)),
-        "total_variance": torch.empty(1),
+    spectrum = tensors["variances"].numel() if "variances" in tensors else 0
+    shapes = {
+        "mean": [pixels],
+        "components": [stored.latent_dim, pixels],
+        "variances": [max(spectrum, stored.latent_dim)],
+        "total_variance": [1],
     }
-
-
-def _check_like(file: Path, tensors: dict[str, torch.Tensor], expected: dict[str, torch.Size]) -> None:
-    """Refuse tensors of other names or shapes than a model has."""
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    if found == expected:
-        return
-    names = sorted(set(found) ^ set(expected)) or [name for name in expected if found[name] != expected[name]]
-    raise InputError(
-        f"{file} is not of this model: {names[0]} has shape {list(found.get(names[0], []))}, "
-        f"expected {list(expected.get(names[0], []))}; make the run again"
-    )
-
-
-def _to_csv(history: History) -> bytes:
-    """A table with one line per batch; numbers with all the digits a float32 has, so that they come back the same."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["batch", *history])
-    columns = [np.char.mod("%.9g", column) for column in history.values()]
-    writer.writerows(zip(range(1, len(columns[0]) + 1) if columns else (), *columns, strict=True))
-    return text.getvalue().encode()
+    return {name: torch.empty(shape, dtype=torch.float64) for name, shape in shapes.items()}
