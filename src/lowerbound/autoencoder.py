@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from lowerbound.errors import InputError
@@ -13,7 +14,7 @@ from lowerbound.images import as_floats
 from lowerbound.objective import SquaredError, Terms
 from lowerbound.training import Settings, batched, run
 
-__all__ = ["Autoencoder", "decode_images", "encode_images"]
+__all__ = ["Autoencoder", "check_pixels", "decode_images", "encode_images"]
 
 
 class Autoencoder(nn.Module):
@@ -57,6 +58,7 @@ class Autoencoder(nn.Module):
 
     def fit(self, images: np.ndarray, settings: Settings | None = None, **how: Any) -> Autoencoder:
         """Train on images uint8 ``[N, C, H, W]``; more words as in ``training.run``."""
+        check_pixels(images, self.image_shape)
         run(self, images, settings or Settings(), **how)
         return self
 
@@ -66,7 +68,21 @@ class Autoencoder(nn.Module):
 
     def inverse_transform(self, codes: np.ndarray) -> np.ndarray:
         """Images ``[N, C, H, W]``, float32 in pixel units (not clipped), of codes ``[N, K]``."""
-        return decode_images(self.decoder, codes)
+        with torch.no_grad():  # K is known to the encoder's parts alone
+            latent_dim = self.encoder(torch.zeros(1, *self.image_shape)).event_shape[0]
+        return decode_images(self.decoder, codes, latent_dim)
+
+
+def check_pixels(images: np.ndarray, image_shape: tuple[int, int, int]) -> None:
+    """Refuse to train on anything but 8-bit images of the model's size.
+
+    Raises:
+        InputError: No images, images of another size, or pixels that are not uint8.
+    """
+    if images.dtype != np.uint8 or images.shape[1:] != tuple(image_shape) or not len(images):
+        raise InputError(
+            f"images are {images.dtype} {list(images.shape)}; expected uint8 {['N', *image_shape]} with N of at least 1"
+        )
 
 
 def encode_images(encoder: nn.Module, images: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
@@ -78,12 +94,12 @@ def encode_images(encoder: nn.Module, images: np.ndarray, image_shape: tuple[int
     return batched(lambda x: encoder(x).mean, images, lambda block: as_floats(block, image_shape))
 
 
-def decode_images(decode: Callable[[Tensor], Tensor], codes: np.ndarray) -> np.ndarray:
+def decode_images(decode: Callable[[Tensor], Tensor], codes: np.ndarray, latent_dim: int) -> np.ndarray:
     """What a function of codes ``[n, K]`` to images makes of an array of codes, a block at a time.
 
     Raises:
         InputError: Codes of another shape.
     """
-    if codes.ndim != 2:
-        raise InputError(f"codes have shape {list(codes.shape)}; expected [N, K], one row per image")
+    if codes.ndim != 2 or codes.shape[1] != latent_dim:
+        raise InputError(f"codes have shape {list(codes.shape)}; expected [N, {latent_dim}], one row per image")
     return batched(decode, codes, lambda block: block.astype(np.float32, copy=False))

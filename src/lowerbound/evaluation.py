@@ -82,9 +82,13 @@ class Evaluation:
     score: Estimate | None
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers as JSON holds them."""
-        estimates = {name: value and vars(value) for name, value in vars(self).items() if name != "images"}
+        """The numbers as JSON holds them: null for the standard error of a single image."""
+        estimates = {name: value and _finite(vars(value)) for name, value in vars(self).items() if name != "images"}
         return {"images": self.images, **estimates}
+
+
+def _finite(estimate: dict[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in estimate.items()}
 
 
 def evaluate(

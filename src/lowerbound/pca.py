@@ -95,7 +95,7 @@ def eigenpairs(covariance: np.ndarray, at_least: int) -> tuple[np.ndarray, np.nd
         array([3., 1.])
     """
     pixels = len(covariance)
-    if pixels <= WHOLE_SPECTRUM:
+    if pixels <= WHOLE_SPECTRUM or at_least >= pixels:
         values, vectors = np.linalg.eigh(covariance)
     else:
         values, vectors = _leading_eigenpairs(covariance, min(max(200, at_least), pixels - 1))

@@ -1,51 +1,21 @@
-"""What a run shows: which figures are drawn of it, and the words beside them."""
+"""What a run says: the table of its models, what was found, how it was made, and the page that holds it all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from lowerbound import curves, figures, look, maps
-from lowerbound.backbone import StridedEncoder, steps
-from lowerbound.images import Images, ImageSet, as_floats
-from lowerbound.pca import PCA
+from lowerbound import look
+from lowerbound.images import ImageSet
 from lowerbound.page import Section, Table, report
 from lowerbound.progress import Progress, quiet
-from lowerbound.schematic import Plane, schematic
-from lowerbound.storage import Model, Run
+from lowerbound.sections import sections
+from lowerbound.storage import Run
 
-__all__ = ["HEADER", "interpolate", "planes", "principal_axes", "rows", "write_report"]
+__all__ = ["FOOTNOTE", "HEADER", "rows", "verdict", "write_report"]
 
 HEADER = ("model", "K", "test MSE per pixel", "PSNR, dB", "SSIM", "test ELBO, nats", "seconds")
-SHOWN = 8  # images in a row
-STEPS = 11  # of an interpolation
-
-
-def rows(metrics: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """The table of a run: one row per model, each figure with its standard error."""
-    return [
-        (
-            look.model_style(row["model"]).label,
-            str(row["k"]),
-            _with_error(row["mse"], 6),
-            _with_error(row["psnr"], 2),
-            _with_error(row["ssim"], 4),
-            _with_error(row["score"], 1) + (" *" if row["model"] == "pca" else "") if row["score"] else "-",
-            f"{row['seconds']:.1f}",
-        )
-        for row in metrics
-    ]
-
-
-def _with_error(estimate: Mapping[str, float], digits: int) -> str:
-    """A mean and its standard error, with one number of digits."""
-    return f"{estimate['mean']:.{digits}f} ± {estimate['standard_error']:.{digits}f}"
-
-
 FOOTNOTE = (
     "± is one standard error over the test images. Pixels are in [0, 1]. PSNR is the mean over images. The ELBO has all "
     "constants and one draw from q per image; * for PCA it is the exact log p(x) of probabilistic PCA. Both are densities of real-valued "
@@ -53,18 +23,50 @@ FOOTNOTE = (
 )
 
 
+def rows(metrics: list[dict[str, Any]], *, errors: bool = True) -> list[tuple[str, ...]]:
+    """The table of a run: one row per model, each figure with its standard error unless there is no room for it.
+
+    Example:
+        >>> one = {"mean": 0.5, "standard_error": None}
+        >>> rows([{"model": "conv", "k": 2, "mse": one, "psnr": one, "ssim": one, "score": None, "seconds": 1}])
+        [('conv AE', '2', '0.500000', '0.50', '0.5000', '-', '1.0')]
+    """
+
+    def words(estimate: Mapping[str, Any] | None, digits: int) -> str:
+        if estimate is None:
+            return "-"
+        error = estimate["standard_error"]
+        return f"{estimate['mean']:.{digits}f}" + (f" ± {error:.{digits}f}" if errors and error is not None else "")
+
+    return [
+        (
+            look.model_style(row["model"]).label,
+            str(row["k"]),
+            words(row["mse"], 6),
+            words(row["psnr"], 2),
+            words(row["ssim"], 4),
+            words(row["score"], 1) + (" *" if row["model"] == "pca" else ""),
+            f"{row['seconds']:.1f}",
+        )
+        for row in metrics
+    ]
+
+
 def verdict(metrics: list[dict[str, Any]], k: int) -> list[str]:
     """What was found at one K, in sentences."""
     at = {row["model"]: row for row in metrics if row["k"] == k}
-    best = min(at.values(), key=lambda row: row["mse"]["mean"])
-    label = look.model_style(best["model"]).label
-    said = [f"At K = {k}, {label} keeps the test images best: mean squared error {best['mse']['mean']:.6f} per pixel."]
-    if "pca" in at and best["model"] != "pca":
-        said[0] = said[0][:-1] + f", {at['pca']['mse']['mean'] / best['mse']['mean']:.2f} times less than PCA."
-    if {"pca", "linear"} <= set(at):
-        more = 100 * (at["linear"]["mse"]["mean"] / at["pca"]["mse"]["mean"] - 1)
+    error = {name: row["mse"]["mean"] for name, row in at.items()}
+    best = min(error, key=lambda name: error[name])
+    label = look.model_style(best).label
+    if len(at) == 1:
+        return [f"{label} keeps the test images with a mean squared error of {error[best]:.6f} per pixel."]
+    said = [f"At K = {k}, {label} keeps the test images best: mean squared error {error[best]:.6f} per pixel."]
+    if "pca" in at and best != "pca" and error[best] > 0:
+        said[0] = said[0][:-1] + f", {error['pca'] / error[best]:.2f} times less than PCA."
+    if {"pca", "linear"} <= set(at) and error["pca"] > 0:
+        more = 100 * (error["linear"] / error["pca"] - 1)
         advice = "as it should: the best linear code is PCA's" if more < 3 else "and with more epochs would come nearer"
-        said.append(f"The linear autoencoder comes within {more:.1f} % of PCA's error, {advice}.")
+        said.append(f"The linear autoencoder comes within {abs(more):.1f} % of PCA's error, {advice}.")
     if {"pca", "vae"} <= set(at):
         gain = at["vae"]["score"]["mean"] - at["pca"]["score"]["mean"]
         said.append(
@@ -76,15 +78,16 @@ def verdict(metrics: list[dict[str, Any]], k: int) -> list[str]:
 
 def write_report(run: Run, images: ImageSet, progress: Progress = quiet) -> Path:
     """Draw the figures of a run whose models are trained, and write its ``report.html``."""
-    k = run.about["shown_k"]
-    with look.style(run.about["style"]), progress("figures and report", 11) as advance:
-        sections = []
-        for section in _sections(run, images):
-            sections.append(section)
-            advance(1, section.title)
-        source = run.about["source"]
-        title = f"{source['name']}: {_shape_words(images)} through K = {k} numbers"
-        return report(title, verdict(run.metrics, k), _facts(run), sections, run.path / "report.html")
+    k, metrics = run.about["shown_k"], run.metrics
+    kept = "Every model keeps the same number of values, K, of each image. "
+    drawn = [Section("What was measured", kept + FOOTNOTE, table=Table(HEADER, rows(metrics)))]
+    waiting = sections(run, images)
+    with look.style(run.about["style"]), progress("figures and report", len(waiting)) as advance:
+        for draw in waiting:
+            drawn.append(draw())
+            advance(1, drawn[-1].title)
+        title = f"{run.about['source']['name']}: {_shape_words(images)} through K = {k} numbers"
+        return report(title, verdict(metrics, k), _facts(run), drawn, run.path / "report.html")
 
 
 def _shape_words(images: ImageSet) -> str:

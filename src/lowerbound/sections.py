@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,55 +16,75 @@ from lowerbound.page import Section
 from lowerbound.pca import PCA
 from lowerbound.schematic import Plane, schematic
 from lowerbound.storage import Model, Run
+from lowerbound.training import History
 
-__all__ = ["examples", "interpolate", "pair", "planes", "principal_axes", "sections"]
+__all__ = ["examples", "interpolate", "pair", "planes", "principal_axes", "reconstruct", "sections"]
 
 SHOWN = 8  # images in a row
 STEPS = 11  # of an interpolation
 
 
-def _of_data(run: Run, images: ImageSet) -> Iterator[Section]:
-    """Images of the source, and how their variance spreads over principal components."""
+def sections(run: Run, images: ImageSet) -> list[Callable[[], Section]]:
+    """The sections of the report in the order they are read; each draws and stores its figure when it is called."""
+    k, stored = run.about["shown_k"], run.models
+    models = {each.recipe: run.load(each) for each in stored if each.latent_dim == k}
+    ks = list(dict.fromkeys(each.latent_dim for each in stored))
+    history = {each.recipe: run.history(each) for each in stored if each.latent_dim == k}
+    drawn: list[Callable[[], Section]] = [partial(_examples, run, images)]
+    if "pca" in models:
+        drawn.append(partial(_spectrum, run, models["pca"], k))
+    if len(ks) > 1:
+        drawn.append(partial(_errors, run))
+    drawn += [partial(_reconstructions, run, images, each) for each in ks]
+    drawn += [partial(_map, run, images, models), partial(_interpolation, run, images, models)]
+    drawn.append(partial(_samples, run, models))
+    if {"linear", "conv"} & set(models):
+        drawn.append(partial(_losses, run, history))
+    if "vae" in models:
+        drawn.append(partial(_bound, run, history["vae"]))
+    if {"conv", "vae"} & set(models):
+        drawn.append(partial(_schematic, run, models))
+    return drawn
+
+
+def _examples(run: Run, images: ImageSet) -> Section:
     shown = examples(images.train, 30)
-    figure = figures.samples_of(shown.pixels, shown.labels, images.class_names)
-    yield _section(
+    return _section(
         run,
         "images",
-        figure,
+        figures.samples_of(shown.pixels, shown.labels, images.class_names),
         "The images",
         "Training images drawn at random"
         + (", their class below each. " if shown.labels is not None else ". ")
         + "No model sees the classes: they only colour the map further down.",
         "A sheet of training images.",
     )
-    pca = next((run.load(stored) for stored in run.models if stored.recipe == "pca"), None)
-    if pca is not None:
-        k = run.about["shown_k"]
-        yield _section(
-            run,
-            "eigenspectrum",
-            curves.eigenspectrum(pca.explained, k),  # type: ignore[union-attr]
-            "How many dimensions?",
-            "The fraction of the pixels' variance that lies in the first K principal components. It is a rough guide to K: "
-            "variance is not what makes an image recognisable.",
-            f"Cumulative fraction of variance against K, {pca.explained[k]:.1%} at K = {k}.",  # type: ignore[union-attr]
-        )
 
 
-def _of_errors(run: Run) -> Iterator[Section]:
+def _spectrum(run: Run, pca: Any, k: int) -> Section:
+    return _section(
+        run,
+        "eigenspectrum",
+        curves.eigenspectrum(pca.explained, k),
+        "How many dimensions?",
+        "The fraction of the pixels' variance that lies in the first K principal components. It is a rough guide to K: "
+        "variance is not what makes an image recognisable.",
+        f"Cumulative fraction of variance against K, {pca.explained[k]:.1%} at K = {k}.",
+    )
+
+
+def _errors(run: Run) -> Section:
     """Error against K, where the run has more than one."""
-    ks = list(dict.fromkeys(row["k"] for row in run.metrics))
-    if len(ks) < 2:
-        return
     by_model: dict[str, tuple[list[int], list[float], list[float]]] = {}
     for row in run.metrics:
         line = by_model.setdefault(row["model"], ([], [], []))
-        for values, value in zip(line, (row["k"], row["mse"]["mean"], row["mse"]["standard_error"]), strict=True):
+        error = row["mse"]["standard_error"]  # there is none of a single image
+        for values, value in zip(line, (row["k"], row["mse"]["mean"], 0.0 if error is None else error), strict=True):
             values.append(value)
-    yield _section(
+    return _section(
         run,
         "error-against-k",
-        curves.error_against_k(by_model),  # type: ignore[arg-type]
+        curves.error_against_k({name: tuple(map(np.array, line)) for name, line in by_model.items()}),  # type: ignore[misc]
         "Error against K",
         "How much of the test images each model loses when it may keep K numbers. Where a curve lies a step to the left of "
         "PCA's, that step is what the network saves.",
@@ -72,19 +92,24 @@ def _of_errors(run: Run) -> Iterator[Section]:
     )
 
 
-def _reconstructions(run: Run, images: ImageSet, models: Mapping[str, Model], k: int) -> Section:
+def _reconstructions(run: Run, images: ImageSet, k: int) -> Section:
     shown = examples(images.test, SHOWN).pixels
-    made = {name: model.inverse_transform(model.transform(shown)) for name, model in models.items()}
+    models = {stored.recipe: run.load(stored) for stored in run.models if stored.latent_dim == k}
     errors = {row["model"]: row["mse"]["mean"] for row in run.metrics if row["k"] == k}
     return _section(
         run,
         f"reconstructions-k{k}",
-        figures.reconstructions(shown, made, errors=errors, k=k),
+        figures.reconstructions(shown, reconstruct(models, shown), errors=errors, k=k),
         f"Reconstructions from K = {k} numbers",
         "Test images above what each model makes of them. Look for what is lost first: thin strokes, texture, or what makes "
         "two classes differ.",
         "Test images, and each model's reconstruction of them.",
     )
+
+
+def reconstruct(models: Mapping[str, Model], pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """What each model makes of images ``[n, C, H, W]``."""
+    return {name: model.inverse_transform(model.transform(pixels)) for name, model in models.items()}
 
 
 def _map(run: Run, images: ImageSet, models: Mapping[str, Model]) -> Section:
@@ -177,31 +202,28 @@ def _samples(run: Run, models: Mapping[str, Model]) -> Section:
     )
 
 
-def _of_training(run: Run, k: int) -> Iterator[Section]:
-    """Loss curves, and what the bound is made of."""
-    history = {stored.recipe: run.history(stored) for stored in run.models if stored.latent_dim == k}
-    plain = {name: history[name]["loss"] for name in ("linear", "conv") if name in history}
-    if plain:
-        yield _section(
-            run,
-            "losses",
-            curves.losses(plain),
-            "Training the autoencoders",
-            "Mean squared error per pixel of every training batch, cut at twice the median. A curve that still falls at its "
-            "end asks for more epochs.",
-            "Loss against training batch.",
-        )
-    if "vae" in history:
-        terms = history["vae"]
-        yield _section(
-            run,
-            "elbo",
-            curves.elbo_curves({"reconstruction": -terms["distortion"], "kl": terms["rate"], "sigma": terms["sigma"]}),
-            "What the bound is made of",
-            "The ELBO is its reconstruction term less its KL term, in nats per image with all constants. Apart from each "
-            "other they show what the sum hides: sigma, the learned pixel noise, carries most of the rise.",
-            "ELBO, reconstruction term, KL term and sigma against training batch.",
-        )
+def _losses(run: Run, history: Mapping[str, History]) -> Section:
+    return _section(
+        run,
+        "losses",
+        curves.losses({name: history[name]["loss"] for name in ("linear", "conv") if name in history}),
+        "Training the autoencoders",
+        "Mean squared error per pixel of every training batch, cut at twice the median. A curve that still falls at its "
+        "end asks for more epochs.",
+        "Loss against training batch.",
+    )
+
+
+def _bound(run: Run, terms: History) -> Section:
+    return _section(
+        run,
+        "elbo",
+        curves.elbo_curves({"reconstruction": -terms["distortion"], "kl": terms["rate"], "sigma": terms["sigma"]}),
+        "What the bound is made of",
+        "The ELBO is its reconstruction term less its KL term, in nats per image with all constants. Apart from each "
+        "other they show what the sum hides: sigma, the learned pixel noise, carries most of the rise.",
+        "ELBO, reconstruction term, KL term and sigma against training batch.",
+    )
 
 
 def _schematic(run: Run, models: Mapping[str, Model]) -> Section:

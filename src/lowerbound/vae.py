@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lowerbound.autoencoder import decode_images, encode_images
+from lowerbound.autoencoder import check_pixels, decode_images, encode_images
 from lowerbound.images import as_floats
 from lowerbound.objective import Elbo, Terms
 from lowerbound.training import Settings, batched, run
@@ -57,6 +57,7 @@ class VAE(nn.Module):
 
     def fit(self, images: np.ndarray, settings: Settings | None = None, **how: Any) -> VAE:
         """Train on images uint8 ``[N, C, H, W]``; more words as in ``training.run``."""
+        check_pixels(images, self.image_shape)
         run(self, images, settings or Settings(), **how)
         return self
 
@@ -66,7 +67,7 @@ class VAE(nn.Module):
 
     def inverse_transform(self, codes: np.ndarray) -> np.ndarray:
         """Images ``[N, C, H, W]``, the mean of p(x|z) in pixel units (not clipped), of codes ``[N, K]``."""
-        return decode_images(lambda z: self.decoder(z).mean, codes)
+        return decode_images(lambda z: self.decoder(z).mean, codes, self.prior().event_shape[0])
 
     def sample(self, number: int, seed: int = 0) -> np.ndarray:
         """Images ``[number, C, H, W]`` decoded from codes drawn from the prior, without pixel noise."""
