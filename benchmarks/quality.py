@@ -4,8 +4,10 @@
     python -m benchmarks.quality --tutorial      that network, by its own recipe, once (about 20 minutes)
     python -m benchmarks.quality --only pca vae  some of it
 
+What was measured is kept in benchmarks/quality.json, and the table in the README is written from it.
+
 MNIST is read from LOWERBOUND_DATA, else from the cache, else downloaded. Nothing is tuned on test images: networks, rates and
-epochs were chosen on images held out of the training set. Results are also written to benchmarks/quality.json.
+epochs were chosen on images held out of the training set.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ from lowerbound.storage import StoredModel
 from lowerbound.training import Settings, batches, run
 
 RESULTS = Path(__file__).with_name("quality.json")
+README = Path(__file__).parents[1] / "README.md"
+MARKS = ("<!-- numbers -->\n", "<!-- /numbers -->\n")
 K = 20
 SEEDS = (0, 1, 2)
 
@@ -113,7 +117,11 @@ def autoencoders(mnist: ImageSet) -> Iterator[Row]:
     for name, goal in (("linear", "within 3 %"), ("conv", "at least 2.5 times below")):
         stored = _stored(name, mnist, seed=0)
         error, seconds = _train(stored, mnist, base)
-        words = f"{100 * (error.mse.mean / best - 1):+.2f} %" if name == "linear" else f"{best / error.mse.mean:.2f} times below"
+        words = (
+            f"{100 * (error.mse.mean / best - 1):+.2f} %"
+            if name == "linear"
+            else f"{best / error.mse.mean:.2f} times below"
+        )
         yield Row(
             f"{RECIPES[name].words}, K = 20: test MSE against PCA's",
             goal,
@@ -156,7 +164,10 @@ def command(mnist: ImageSet) -> Iterator[Row]:
         subprocess.run(args, check=True, stdout=subprocess.DEVNULL)
         minutes = (time.perf_counter() - start) / 60
     yield Row(
-        "compare mnist -k 20, minutes", "<= 8", f"{minutes:.1f}", "four models, figures and report, one run, all in the clock"
+        "compare mnist -k 20, minutes",
+        "<= 8",
+        f"{minutes:.1f}",
+        "four models, figures and report, one run, all in the clock",
     )
 
 
@@ -201,6 +212,21 @@ PARTS: dict[str, Callable[[ImageSet], Iterator[Row]]] = {
 }
 
 
+def table(kept: dict) -> str:
+    """What was measured, as the README shows it."""
+    rows = [row for name in PARTS for row in kept.get(name, ())]
+    lines = [f"| {row['what']} | {row['goal']} | {row['measured']} | {row['protocol']} |" for row in rows]
+    head = "| what | goal | measured | how |\n|---|---|---|---|\n"
+    return head + "\n".join(lines) + f"\n\nMachine: {kept['machine']}.\n"
+
+
+def write_readme(kept: dict) -> None:
+    """Put the table between its marks in the README."""
+    before, rest = README.read_text(encoding="utf-8").split(MARKS[0])
+    _, after = rest.split(MARKS[1])
+    README.write_text(before + MARKS[0] + table(kept) + MARKS[1] + after, encoding="utf-8")
+
+
 def main() -> None:
     """Measure what was asked for, print it as it comes, and keep it beside what was measured before."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -209,18 +235,27 @@ def main() -> None:
     asked = parser.parse_args()
     chosen = asked.only or (["tutorial"] if asked.tutorial else [name for name in PARTS if name != "tutorial"])
     mnist = sources.load("mnist", progress=terminal)
-    kept = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    kept["machine"] = (
-        f"{platform.machine()}, {torch.get_num_threads()} threads, Python {platform.python_version()}, torch {torch.__version__}"
-    )
+    machine = f"{_processor()}, {torch.get_num_threads()} threads, Python {platform.python_version()}, torch {torch.__version__}"
     for name in chosen:
         rows = []
         for row in PARTS[name](mnist):
             print(f"{row.what}\n    goal {row.goal}   measured {row.measured}\n    {row.protocol}", flush=True)
             rows.append(asdict(row))
-        kept[name] = rows
-        RESULTS.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
-    print(f"machine: {kept['machine']}; peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")
+        kept = (json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}) | {"machine": machine, name: rows}
+        RESULTS.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_readme(kept)
+    print(f"machine: {machine}; peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    names = (
+        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        if info.is_file()
+        else []
+    )
+    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

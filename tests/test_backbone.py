@@ -101,7 +101,7 @@ def test_tutorial_networks_mirror_each_other_for_odd_and_even_filters(shape, siz
 @settings(max_examples=25, deadline=None)
 @given(shape=SHAPES)
 def test_strided_networks_mirror_each_other(shape):
-    channels, height, width = shape
+    _, height, width = shape
     planes = {
         name: [size for words, size in steps(network.layers, start) if "linear" not in words]
         for name, network, start in [

@@ -41,7 +41,6 @@ def test_total_probability_is_one(scale):
 @pytest.mark.parametrize("scale", [1e-9, ROUNDING_SCALE / 2, ROUNDING_SCALE, 0.3])
 def test_sigma_stays_above_the_rounding_to_8_bits(scale):
     assert Normal(scale).scale.item() == pytest.approx(max(scale, ROUNDING_SCALE), rel=1e-5)
-    assert (1 / 255 / math.sqrt(12)) == ROUNDING_SCALE or ROUNDING_SCALE == pytest.approx(1 / 255 / math.sqrt(12))
 
 
 def test_images_that_are_met_exactly_have_a_finite_density_at_any_sigma():

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.distributions import constraints
 
 from lowerbound.posterior import LOG_SCALE_RANGE, IsotropicNormal, Point, PointMass, softly_bounded
 
@@ -41,7 +40,7 @@ def test_the_density_is_the_closed_form(batch, k):
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.floats(-1e30, 1e30, width=32))
+@given(st.floats(-(2.0**100), 2.0**100, width=32))
 def test_bounds_hold_for_any_number(value):
     bounded = softly_bounded(torch.tensor(value), LOW, HIGH).item()
     assert LOW - 1e-5 <= bounded <= HIGH + 1e-5
@@ -131,7 +130,6 @@ def test_a_point_mass_has_no_density_and_checks_its_code():
         PointMass(torch.zeros(3, 2)).log_prob(torch.zeros(3, 2))
     with pytest.raises(ValueError, match="parameter code"):
         PointMass(torch.full((3, 2), math.nan), validate_args=True)
-    assert PointMass.arg_constraints["code"] is constraints.real_vector
 
 
 def test_a_point_head_is_linear():

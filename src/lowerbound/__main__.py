@@ -11,7 +11,9 @@ __all__ = ["main"]
 def main() -> int:
     """Run the command line; returns its exit code: 0 done, 1 a failure, 2 the user's mistake, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # lines come in order through a pipe, and none breaks at a strange name
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # lines come in order through a pipe, and none breaks at a strange name
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         from lowerbound.cli import app
@@ -35,7 +37,7 @@ def _explain(error: Exception) -> int:
     from lowerbound.whole import no_room
 
     if isinstance(error, Interrupted | Abort):
-        return _say(f"interrupted; {error or 'nothing was left half-written'}", 130)
+        return _say(f"interrupted; {str(error) or 'nothing was left half-written'}", 130)
     if isinstance(error, InputError):
         return _say(str(error), 2)
     if isinstance(error, TyperException):
@@ -44,7 +46,9 @@ def _explain(error: Exception) -> int:
     if isinstance(error, OSError) and no_room(error):
         return _say(f"no space is left ({error.filename or 'on the disk'}); free some and run again", 2)
     if isinstance(error, MemoryError):
-        return _say("the memory of this machine does not hold it; take fewer or smaller images (--size), or a smaller -n", 1)
+        return _say(
+            "the memory of this machine does not hold it; take fewer or smaller images (--size), or a smaller -n", 1
+        )
     if type(error).__name__ == "DivergedError":
         return _say(str(error), 1)
     raise error

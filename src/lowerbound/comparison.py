@@ -6,7 +6,7 @@ import datetime
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -129,7 +129,7 @@ def begin(
         InputError: A plan that the images do not allow, or a folder that exists.
     """
     plan.check(images)
-    shown = choose_k(images)[0] if len(plan.ks) > 1 else plan.ks[0]
+    usual = choose_k(images)[0] if len(plan.ks) > 1 else None
     about = {
         "command": command,
         "source": {
@@ -146,7 +146,7 @@ def begin(
             "choices": [*images.choices, *([f"K: {plan.reason}"] if plan.reason else [])],
             "skipped": [list(pair) for pair in images.skipped],
         },
-        "shown_k": shown if shown in plan.ks else plan.ks[-1],
+        "shown_k": usual if usual in plan.ks else max(plan.ks),
         "style": plan.style,
         "machine": machine(),
         "models": [stored.to_json() for stored in plan.stored(images)],
@@ -184,7 +184,7 @@ def default_folder(name: str, plan: Plan) -> Path:
         True
     """
     parts = [name, *plan.models] if len(plan.models) == 1 else [name]
-    ks = "-".join(map(str, plan.ks)) if len(plan.ks) < 8 else f"{plan.ks[0]}-to-{plan.ks[-1]}"
+    ks = "-".join(map(str, plan.ks)) if len(plan.ks) < 8 else f"{min(plan.ks)}-to-{max(plan.ks)}"
     folder = Path("runs") / "-".join([*parts, f"k{ks}", datetime.date.today().isoformat()])
     tried, number = folder, 1
     while tried.exists():
@@ -208,7 +208,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def go_on(run: Run, images: ImageSet, *, progress: Progress = quiet, say: Callable[[str], None] = str) -> Run:
+def go_on(run: Run, images: ImageSet, *, progress: Progress = quiet, say: Callable[[str], object] = str) -> Run:
     """Train what is not trained yet, measure, draw, and complete the run.
 
     Args:

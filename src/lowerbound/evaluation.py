@@ -156,7 +156,7 @@ def structural_similarity(images: np.ndarray, others: np.ndarray) -> np.ndarray:
 
     _, channels, height, width = images.shape
     windows = [_window(size) for size in (height, width)]
-    x, y = (torch.from_numpy(np.asarray(pair, np.float64)) for pair in (images, others))  # variances are small differences
+    x, y = (torch.from_numpy(np.asarray(pair, np.float64)) for pair in (images, others))  # float32 loses variances
 
     def smooth(maps: torch.Tensor) -> torch.Tensor:
         vertical, horizontal = (torch.from_numpy(window) for window in windows)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "check_like",
     "codes_table",
     "from_state",
+    "pca_like",
     "read_csv",
     "read_json",
     "read_tensors",
@@ -114,6 +116,21 @@ def check_like(file: Path, tensors: dict[str, torch.Tensor], expected: dict[str,
 
 def _kind(tensor: torch.Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
+def pca_like(
+    latent_dim: int, image_shape: tuple[int, int, int], tensors: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Tensors as a PCA of this K has them; the length of its spectrum is its own."""
+    pixels = math.prod(image_shape)
+    spectrum = tensors["variances"].numel() if "variances" in tensors else 0
+    shapes = {
+        "mean": [pixels],
+        "components": [latent_dim, pixels],
+        "variances": [max(spectrum, latent_dim)],
+        "total_variance": [1],
+    }
+    return {name: torch.empty(shape, dtype=torch.float64) for name, shape in shapes.items()}
 
 
 def to_csv(history: History) -> bytes:

@@ -78,7 +78,8 @@ def codes_map(
     note = f"{MOST_CODES_DRAWN:,} of {images:,} images, chosen at random" if images > MOST_CODES_DRAWN else ""
     if entries:
         words = [str(entry.get_label()) for entry in entries]  # handed over: a name like "_a" is else left out
-        legend = figure.legend(entries, words, loc="outside lower center", ncols=across, title=note or None)
+        close = {"handlelength": 1, "handletextpad": 0.4, "columnspacing": 1.6}
+        legend = figure.legend(entries, words, loc="outside lower center", ncols=across, title=note or None, **close)
         legend.get_title().set(fontsize="small", color=QUIET)
     elif note:
         figure.supxlabel(note, fontsize="small", color=QUIET)

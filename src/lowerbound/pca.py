@@ -116,7 +116,8 @@ def _leading_eigenpairs(covariance: np.ndarray, number: int) -> tuple[np.ndarray
         values, vectors = np.linalg.eigh(inner)  # few images or equal ones: among zeros ARPACK searches for minutes
         return values, within @ vectors
     start = random.standard_normal(len(covariance))  # else ARPACK begins at random
-    return eigsh(covariance, k=number, v0=start, which="LM")
+    values, vectors = eigsh(covariance, k=number, v0=start, which="LM")
+    return values, vectors
 
 
 class PCA:
@@ -194,7 +195,7 @@ class PCA:
     def _centred(self, images: np.ndarray) -> np.ndarray:
         """Images as rows of float64, less the mean."""
         self._check_fitted()
-        return as_floats(images, self.image_shape).reshape(len(images), -1).astype(np.float64) - self.mean
+        return as_floats(images, self.image_shape).reshape(len(images), len(self.mean)).astype(np.float64) - self.mean
 
     def _check_fitted(self) -> None:
         if self.image_shape is None:

@@ -38,7 +38,7 @@ class PointMass(Distribution):
         torch.Size([5, 3, 2])
     """
 
-    arg_constraints: ClassVar = {"code": constraints.real_vector}
+    arg_constraints: ClassVar = {"code": constraints.real}
     has_rsample = True
 
     def __init__(self, code: Tensor, validate_args: bool | None = None) -> None:  # noqa: FBT001

@@ -18,8 +18,9 @@ __all__ = ["FOOTNOTE", "HEADER", "rows", "verdict", "write_report"]
 HEADER = ("model", "K", "test MSE per pixel", "PSNR, dB", "SSIM", "test ELBO, nats", "seconds")
 FOOTNOTE = (
     "± is one standard error over the test images. Pixels are in [0, 1]. PSNR is the mean over images. The ELBO has all "
-    "constants and one draw from q per image; * for PCA it is the exact log p(x) of probabilistic PCA. Both are densities of real-valued "
-    "pixels: they compare models of the same images, and are no log-likelihood of 8-bit data. Seconds are of training alone."
+    "constants and one draw from q per image; * for PCA it is the exact log p(x) of probabilistic PCA. Both are densities "
+    "of real-valued pixels: they compare models of the same images, and are no log-likelihood of 8-bit data. Seconds are "
+    "of training alone."
 )
 
 
@@ -65,8 +66,12 @@ def verdict(metrics: list[dict[str, Any]], k: int) -> list[str]:
         said[0] = said[0][:-1] + f", {error['pca'] / error[best]:.2f} times less than PCA."
     if {"pca", "linear"} <= set(at) and error["pca"] > 0:
         more = 100 * (error["linear"] / error["pca"] - 1)
-        advice = "as it should: the best linear code is PCA's" if more < 3 else "and with more epochs would come nearer"
-        said.append(f"The linear autoencoder comes within {abs(more):.1f} % of PCA's error, {advice}.")
+        if more < 3:
+            said.append(
+                f"The linear autoencoder is within {abs(more):.1f} % of PCA's error, as it should: no line does better."
+            )
+        else:
+            said.append(f"The linear autoencoder's error is {1 + more / 100:.2f} times PCA's: it needs more epochs.")
     if {"pca", "vae"} <= set(at):
         gain = at["vae"]["score"]["mean"] - at["pca"]["score"]["mean"]
         said.append(

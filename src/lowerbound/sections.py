@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 
 from lowerbound import curves, figures, look, maps
 from lowerbound.backbone import StridedEncoder, steps
@@ -17,6 +16,7 @@ from lowerbound.pca import PCA
 from lowerbound.schematic import Plane, schematic
 from lowerbound.storage import Model, Run
 from lowerbound.training import History
+from lowerbound.vae import VAE
 
 __all__ = ["examples", "interpolate", "pair", "planes", "principal_axes", "reconstruct", "sections"]
 
@@ -33,7 +33,7 @@ def sections(run: Run, images: ImageSet) -> list[Callable[[], Section]]:
     drawn: list[Callable[[], Section]] = [partial(_examples, run, images)]
     if "pca" in models:
         drawn.append(partial(_spectrum, run, models["pca"], k))
-    if len(ks) > 1:
+    if len(ks) > 1 and any(row["mse"]["mean"] > 0 for row in run.metrics):
         drawn.append(partial(_errors, run))
     drawn += [partial(_reconstructions, run, images, each) for each in ks]
     drawn += [partial(_map, run, images, models), partial(_interpolation, run, images, models)]
@@ -75,8 +75,10 @@ def _spectrum(run: Run, pca: Any, k: int) -> Section:
 
 def _errors(run: Run) -> Section:
     """Error against K, where the run has more than one."""
-    by_model: dict[str, tuple[list[int], list[float], list[float]]] = {}
+    by_model: dict[str, tuple[list[float], list[float], list[float]]] = {}
     for row in run.metrics:
+        if row["mse"]["mean"] <= 0:  # a perfect image has no place on a logarithmic axis
+            continue
         line = by_model.setdefault(row["model"], ([], [], []))
         error = row["mse"]["standard_error"]  # there is none of a single image
         for values, value in zip(line, (row["k"], row["mse"]["mean"], 0.0 if error is None else error), strict=True):
@@ -127,8 +129,8 @@ def _map(run: Run, images: ImageSet, models: Mapping[str, Model]) -> Section:
         "codes",
         figure,
         "Where the codes lie",
-        f"The codes of {len(chosen):,} test images, seen along the two directions in which they vary most{classes}. Images that a model "
-        "holds to be alike lie close together.",
+        f"The codes of {len(chosen):,} test images, seen along the two directions in which they vary most{classes}. "
+        "Images that a model holds to be alike lie close together.",
         "A scatter plot of codes for each model.",
     )
 
@@ -241,8 +243,8 @@ def _schematic(run: Run, models: Mapping[str, Model]) -> Section:
 
 def planes(model: Any) -> list[Plane]:
     """The planes of a convolutional model, from image to code to image."""
-    backbone, decoder = model.encoder[0], model.decoder
-    decoder = decoder[0] if isinstance(decoder, torch.nn.Sequential) else decoder
+    backbone: Any = model.encoder[0]
+    decoder: Any = model.decoder[0] if isinstance(model, VAE) else model.decoder  # a VAE's ends in its likelihood
     k = decoder.layers[0].in_features
     beside = isinstance(backbone, StridedEncoder)
     inward = steps(backbone.layers, model.image_shape)
@@ -278,5 +280,3 @@ def _section(run: Run, name: str, figure: Any, title: str, text: str, alt: str) 
     """Store a figure in the run; the section that shows it."""
     png, _ = look.save(figure, run.path / "figures", name)
     return Section(title, text, figure=png, alt=alt)
-
-

@@ -22,15 +22,26 @@ import torch
 
 from lowerbound.autoencoder import Autoencoder
 from lowerbound.errors import InputError, nearest
-from lowerbound.formats import check_like, from_state, read_csv, read_json, read_tensors, to_bytes, to_csv, to_json, to_state
+from lowerbound.formats import (
+    check_like,
+    from_state,
+    pca_like,
+    read_csv,
+    read_json,
+    read_tensors,
+    to_bytes,
+    to_csv,
+    to_json,
+    to_state,
+)
 from lowerbound.images import ImageSet
 from lowerbound.pca import MOST_PIXELS, PCA
 from lowerbound.recipes import NETWORKS, RECIPES, recipe
 from lowerbound.training import History, Settings, State
 from lowerbound.vae import VAE
-from lowerbound.whole import make_folder, write_whole
+from lowerbound.whole import make_folder, refuse_existing, write_whole
 
-__all__ = ["FORMAT", "Model", "Run", "StoredModel", "refuse_existing"]
+__all__ = ["FORMAT", "Model", "Run", "StoredModel"]
 
 FORMAT = 1
 Model = PCA | Autoencoder | VAE
@@ -253,7 +264,7 @@ class Run:
         if bad:
             raise InputError(f"{file} holds numbers that are not finite ({bad[0]}); train the model again")
         if stored.recipe == "pca":
-            check_like(file, tensors, _pca_like(stored, tensors))
+            check_like(file, tensors, pca_like(stored.latent_dim, stored.image_shape, tensors))
             return PCA.from_tensors({name: tensor.numpy() for name, tensor in tensors.items()}, stored.image_shape)
         model = stored.build()
         check_like(file, tensors, model.state_dict())
@@ -278,26 +289,3 @@ class Run:
         if not whole:
             raise InputError(f"{file} is not as lowerbound wrote it; the run is damaged, make it again")
         return rows
-
-
-def refuse_existing(path: Path) -> None:
-    """Refuse a run folder that is there already, before any work is done for it."""
-    try:
-        there = path.exists() or path.is_symlink()
-    except OSError as error:
-        raise InputError(f"{path} cannot be a run folder ({error.strerror}); give another with --out") from error
-    if there:
-        raise InputError(f"{path} exists already; nothing in it was touched; give another folder with --out")
-
-
-def _pca_like(stored: StoredModel, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Tensors as a PCA of this K has them; the length of its spectrum is its own."""
-    pixels = int(np.prod(stored.image_shape))
-    spectrum = tensors["variances"].numel() if "variances" in tensors else 0
-    shapes = {
-        "mean": [pixels],
-        "components": [stored.latent_dim, pixels],
-        "variances": [max(spectrum, stored.latent_dim)],
-        "total_variance": [1],
-    }
-    return {name: torch.empty(shape, dtype=torch.float64) for name, shape in shapes.items()}

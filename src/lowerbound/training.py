@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -211,7 +212,8 @@ def run(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     if state.optimizer:
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state.optimizer})
+        remembered = deepcopy(state.optimizer)  # Adam writes into what it is given
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": remembered})
     left = replace(settings, epochs=settings.epochs - state.epochs).steps(len(pixels))
     saved = time.monotonic()
     began = saved - state.seconds
@@ -255,7 +257,12 @@ def _epoch(
             group["lr"] = settings.learning_rate * settings.schedule((done + 1) / (cycle + 1))
         torch.manual_seed(seed_of(settings.seed, NOISE, state.epochs, step))
         images = torch.from_numpy(batch).to(device).float().div_(255)
-        terms = model.loss(images)
+        try:
+            terms = model.loss(images)
+        except ValueError as error:  # torch.distributions takes no parameters that are not numbers
+            if _is_broken(model) or "invalid values" in str(error):
+                raise _diverged(settings, state) from error
+            raise
         optimizer.zero_grad()
         terms.loss.mean().backward()
         optimizer.step()
@@ -268,12 +275,21 @@ def _epoch(
             waiting, shown = 0, time.monotonic()
     advance(waiting, word)
     table = torch.stack(measured).cpu().numpy()  # [steps, columns]: the only wait for the device in an epoch
-    if not np.isfinite(table).all():
-        raise DivergedError(
-            f"the loss stopped being a number in epoch {state.epochs + 1}; what was saved before is kept; "
-            f"try a learning rate below {settings.learning_rate:g}"
-        )
+    if _is_broken(model) or not np.isfinite(table).all():  # the last step has no loss after it
+        raise _diverged(settings, state)
     return dict(zip(names, table.T.copy(), strict=True))
+
+
+def _is_broken(model: nn.Module) -> bool:
+    """Whether a weight is not a number any more."""
+    return not all(bool(weights.isfinite().all()) for weights in model.parameters())
+
+
+def _diverged(settings: Settings, state: State) -> DivergedError:
+    return DivergedError(
+        f"the loss stopped being a number in epoch {state.epochs + 1}; what was saved before is kept; "
+        f"try a learning rate below {settings.learning_rate:g}"
+    )
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lowerbound.errors import InputError
 
-__all__ = ["make_folder", "no_room", "write_whole"]
+__all__ = ["make_folder", "no_room", "refuse_existing", "write_whole"]
 
 _NO_ROOM = {errno.ENOSPC: "no space is left", errno.EDQUOT: "the quota is used up"}
 _NOT_ALLOWED = {
@@ -71,6 +71,16 @@ def make_folder(path: Path, *, new: bool = False) -> None:
         path.mkdir(parents=True, exist_ok=not new)
     except OSError as error:
         raise _refusal(path, error) from error
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse a run folder that is there already, before any work is done for it."""
+    try:
+        there = path.exists() or path.is_symlink()
+    except OSError as error:
+        raise InputError(f"{path} cannot be a run folder ({error.strerror}); give another with --out") from error
+    if there:
+        raise InputError(f"{path} exists already; nothing in it was touched; give another folder with --out")
 
 
 def no_room(error: OSError) -> bool:

@@ -1,0 +1,143 @@
+"""What the verbs of the command line have in common: options, numbers that were typed, and the images they name."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lowerbound.errors import InputError
+
+if TYPE_CHECKING:
+    from lowerbound.images import Images, ImageSet
+    from lowerbound.storage import Model, Run, StoredModel
+
+__all__ = [
+    "DataDir",
+    "ModelName",
+    "NewImages",
+    "OneK",
+    "Out",
+    "RunFolder",
+    "Seed",
+    "Size",
+    "SourceName",
+    "Style",
+    "images_for",
+    "load_source",
+    "models_beside",
+    "numbers",
+    "open_model",
+    "whole",
+]  # fmt: skip
+
+SourceName = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="digits, patches, mnist, fashion_mnist, cifar10, a folder of images, or a .npy or .npz file",
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Where data sets lie or are put; else LOWERBOUND_DATA, else a cache folder"),
+]
+Size = Annotated[int | None, typer.Option(metavar="PIXELS", help="Height and width to bring a folder's images to")]
+Style = Annotated[str, typer.Option(metavar="STYLE", help="Of the figures: plain, or xkcd (hand-drawn)")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as compare and train write it")]
+NewImages = Annotated[
+    Path | None,
+    typer.Argument(metavar="[NEW_IMAGES]", help="A folder, an image or an array file; else the run's test images"),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="MODEL", help="pca, linear, conv or vae; else the VAE where there is one"),
+]
+OneK = Annotated[int | None, typer.Option("-k", metavar="K", help="Which K, where the run has several")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="File to write; else one is named here")]
+Seed = Annotated[int, typer.Option(metavar="SEED", help="Fixes all that is random", min=0, max=2**63 - 1)]
+
+
+def whole(text: str, name: str, least: int = 1) -> int:
+    """A whole number that was typed.
+
+    Example:
+        >>> whole("20", "k")
+        20
+        >>> whole("0", "k")
+        Traceback (most recent call last):
+        lowerbound.errors.InputError: k is 0; expected a whole number of at least 1
+    """
+    digits = re.fullmatch(r"\s*([+-]?[0-9]{1,9})\s*", text, re.ASCII)
+    if digits is None or int(digits[1]) < least:
+        shown = text.strip() if digits else f'"{text}"'
+        raise InputError(f"{name} is {shown}; expected a whole number of at least {least}")
+    return int(digits[1])
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """The whole numbers of "5,10,20", each once, in rising order.
+
+    Example:
+        >>> numbers("20,5,10")
+        (5, 10, 20)
+    """
+    return tuple(sorted({whole(part, "k") for part in text.split(",")}))
+
+
+def load_source(source: str, data_dir: Path | None, size: int | None) -> ImageSet:
+    """A source's images; what was chosen for the user is said once."""
+    from lowerbound.progress import terminal
+    from lowerbound.sources import load
+
+    images = load(source, data_dir=data_dir, size=size, progress=terminal)
+    for choice in images.choices:
+        print(f"{images.name}: {choice}")
+    for file, reason in images.skipped[:10]:
+        print(f"left out: {file} ({reason})", file=sys.stderr)
+    if len(images.skipped) > 10:
+        print(f"left out: {len(images.skipped) - 10:,} more", file=sys.stderr)
+    return images
+
+
+def images_for(run: Run, new_images: Path | None, data_dir: Path | None) -> Images:
+    """New images brought to the run's size, or its own test images."""
+    from lowerbound.comparison import images_of
+    from lowerbound.progress import terminal
+    from lowerbound.sources import read
+
+    if new_images is None:
+        return images_of(run, data_dir, terminal).test
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        images = read(new_images, tuple(run.about["source"]["image_shape"]), progress=terminal)
+    for warning in said:
+        print(warning.message, file=sys.stderr)
+    return images
+
+
+def open_model(path: Path, model: str | None, k: int | None) -> tuple[Run, StoredModel, Model]:
+    """A complete run, one of its models, and that model with its weights."""
+    from lowerbound.storage import Run
+
+    run = Run.open(path)
+    stored = run.choose(model, k)
+    return run, stored, run.load(stored)
+
+
+def models_beside(path: Path, model: str | None, k: int | None) -> tuple[Run, int, dict[str, Model]]:
+    """A complete run, one K, and with their weights all models of that K, or the one that was named."""
+    from lowerbound.storage import Run
+
+    run = Run.open(path)
+    chosen = run.choose(model, k)
+    beside = [stored for stored in run.models if stored.latent_dim == chosen.latent_dim]
+    return (
+        run,
+        chosen.latent_dim,
+        {stored.recipe: run.load(stored) for stored in beside if model in (None, stored.recipe)},
+    )

@@ -1,0 +1,218 @@
+"""The verbs on a run: parse, call, print. What takes long to import is imported by the verb that needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lowerbound.errors import InputError
+from lowerbound.exports import ARRAY, FIGURE, TABLE, place, save_array, save_figure, save_table
+from lowerbound.options import (
+    DataDir,
+    ModelName,
+    NewImages,
+    OneK,
+    Out,
+    RunFolder,
+    Seed,
+    Size,
+    Style,
+    images_for,
+    load_source,
+    models_beside,
+    open_model,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lowerbound.images import Images
+
+__all__ = ["VERBS"]
+
+MOST_DRAWN = 400  # images in one figure
+Position = typer.Option(metavar="N", help="Position among the test images, from 0; else one is drawn", min=0)
+
+
+def sample(
+    run: RunFolder,
+    number: Annotated[int, typer.Option("-n", metavar="N", help="How many", min=1, max=10_000_000)] = 25,
+    model: ModelName = None,
+    k: OneK = None,
+    seed: Seed = 0,
+    out: Out = None,
+    style: Style = "plain",
+) -> None:
+    """Decode random codes z ~ N(0, I) to new images: a figure, or an array with --out FILE.npy.
+
+    Example: lowerbound sample runs/mnist-k20-2026-11-22 -n 25 --out new.png
+    """
+    import numpy as np
+
+    from lowerbound import figures, look
+
+    with look.style(style):
+        out = place(out, f"{run.name}-samples.png", FIGURE + ARRAY)
+        _few_enough(number, out)
+        _, stored, fitted = open_model(run, model, k)
+        codes = np.random.default_rng(seed).standard_normal((number, stored.latent_dim)).astype(np.float32)
+        made = fitted.inverse_transform(codes)
+        if out.suffix.lower() in ARRAY:
+            save_array(made, out, f"samples of {stored.name}")
+        else:
+            save_figure(figures.samples_grid({stored.recipe: made}), out)
+
+
+def reconstruct(
+    run: RunFolder,
+    new_images: NewImages = None,
+    number: Annotated[
+        int | None, typer.Option("-n", metavar="N", help="How many; else 8 in a figure, all in an array", min=1)
+    ] = None,
+    model: ModelName = None,
+    k: OneK = None,
+    seed: Seed = 0,
+    out: Out = None,
+    data_dir: DataDir = None,
+    style: Style = "plain",
+) -> None:
+    """Show images beside what each model keeps of them: a figure, or one model's reconstructions with --out FILE.npy.
+
+    Example: lowerbound reconstruct runs/mnist-k20-2026-11-22 my-digits/
+    """
+    from lowerbound import figures, look
+    from lowerbound.evaluation import squared_errors
+    from lowerbound.sections import reconstruct as reconstructed
+
+    with look.style(style):
+        out = place(out, f"{run.name}-reconstructions.png", FIGURE + ARRAY)
+        if out.suffix.lower() in ARRAY:
+            folder, stored, fitted = open_model(run, model, k)
+            chosen = _some(images_for(folder, new_images, data_dir), number, seed)
+            save_array(fitted.inverse_transform(fitted.transform(chosen)), out, f"reconstructions by {stored.name}")
+            return
+        number = 8 if number is None else number
+        _few_enough(number, out)
+        folder, k, models = models_beside(run, model, k)
+        chosen = _some(images_for(folder, new_images, data_dir), number, seed)
+        for name, one in models.items():
+            error = squared_errors(one, chosen).mean()
+            print(f"{name}: mean squared error {error:.6f} per pixel over these {len(chosen)} images")
+        save_figure(figures.reconstructions(chosen, reconstructed(models, chosen), k=k), out)
+
+
+def interpolate(
+    run: RunFolder,
+    first: Annotated[int | None, Position] = None,
+    last: Annotated[int | None, Position] = None,
+    model: ModelName = None,
+    k: OneK = None,
+    seed: Seed = 0,
+    out: Out = None,
+    data_dir: DataDir = None,
+    style: Style = "plain",
+) -> None:
+    """Show the way from one test image to another, in pixels and through the codes of each model, in 11 steps.
+
+    Example: lowerbound interpolate runs/mnist-k20-2026-11-22 --first 3 --last 18
+    """
+    from lowerbound import figures, look, sections
+
+    with look.style(style):
+        out = place(out, f"{run.name}-interpolation.png", FIGURE)
+        folder, k, models = models_beside(run, model, k)
+        images = images_for(folder, None, data_dir)
+        drawn = sections.pair(images, seed)
+        begin, end = drawn[0] if first is None else first, drawn[1] if last is None else last
+        if max(begin, end) >= len(images):
+            raise InputError(f"there is no test image {max(begin, end)}; expected 0 to {len(images) - 1}")
+        print(f"from test image {begin} to test image {end}, K = {k}")
+        save_figure(figures.interpolation(sections.interpolate(models, images.pixels[begin], images.pixels[end])), out)
+
+
+def encode(
+    run: RunFolder,
+    new_images: NewImages = None,
+    model: ModelName = None,
+    k: OneK = None,
+    out: Out = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write the codes of images, K numbers each, to a .npy or .parquet file (with names and labels in the latter).
+
+    Example: lowerbound encode runs/mnist-k20-2026-11-22 my-digits/ --out codes.parquet
+    """
+    out = place(out, f"{run.name}-codes.npy", ARRAY + TABLE)
+    folder, stored, fitted = open_model(run, model, k)
+    images = images_for(folder, new_images, data_dir)
+    codes = fitted.transform(images.pixels)
+    if out.suffix.lower() in ARRAY:
+        save_array(codes, out, f"codes by {stored.name}")
+    else:
+        save_table(codes, images, out, f"codes by {stored.name}")
+
+
+def spectrum(
+    source: Annotated[
+        str, typer.Argument(metavar="RUN|SOURCE", help="A run folder, or a source of images as for compare")
+    ],
+    k: Annotated[int | None, typer.Option("-k", metavar="K", help="The K to point out", min=1)] = None,
+    out: Out = None,
+    data_dir: DataDir = None,
+    size: Size = None,
+    style: Style = "plain",
+) -> None:
+    """Draw the fraction of the images' variance that lies in the first K principal components.
+
+    Example: lowerbound spectrum mnist -k 20
+    """
+    from lowerbound import curves, look
+
+    with look.style(style):
+        out = place(out, f"{Path(source).name or 'images'}-spectrum.png", FIGURE)
+        explained, usual = _explained(source, data_dir, size)
+        k = k or usual
+        if k >= len(explained):
+            raise InputError(f"k is {k}; expected 1 to {len(explained) - 1}, the components there are")
+        print(
+            f"{explained[k]:.1%} of the variance lies in the first {k} of {len(explained) - 1:,} principal components"
+        )
+        save_figure(curves.eigenspectrum(explained, k), out)
+
+
+VERBS = (sample, reconstruct, interpolate, encode, spectrum)
+
+
+def _explained(source: str, data_dir: Path | None, size: int | None) -> tuple[np.ndarray, int]:
+    """The fraction of variance in the first 0, 1, 2 ... components of a run's images or of a source's, and the usual K."""
+    from lowerbound.comparison import choose_k, images_of
+    from lowerbound.pca import PCA
+    from lowerbound.progress import terminal
+    from lowerbound.storage import Run
+
+    if not (Path(source) / "run.json").is_file():
+        images = load_source(source, data_dir, size)
+        return PCA(1).fit(images.train.pixels, terminal).explained, choose_k(images)[0]
+    run = Run.open(Path(source))
+    stored = next((each for each in run.models if each.recipe == "pca"), None)
+    pca = None if stored is None else run.load(stored)
+    if not isinstance(pca, PCA):
+        pca = PCA(1).fit(images_of(run, data_dir, terminal).train.pixels, terminal)
+    return pca.explained, run.about["shown_k"]
+
+
+def _some(images: Images, number: int | None, seed: int) -> np.ndarray:
+    """Pixels of so many images, drawn by the seed; of all, in their order, where no number is given."""
+    import numpy as np
+
+    if number is None:
+        return images.pixels
+    return images.pixels[np.random.default_rng(seed).permutation(len(images))[:number]]
+
+
+def _few_enough(number: int, out: Path) -> None:
+    """Refuse a figure of more images than anybody looks at."""
+    if number > MOST_DRAWN and out.suffix.lower() in FIGURE:
+        raise InputError(f"-n is {number:,}; a figure shows at most {MOST_DRAWN}; give --out FILE.npy for an array")

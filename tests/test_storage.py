@@ -1,0 +1,265 @@
+"""Run folders: what is written comes back, and what is damaged is refused in one line."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from lowerbound.errors import InputError
+from lowerbound.formats import codes_table, read_csv, read_tensors, to_csv, to_json
+from lowerbound.images import Images
+from lowerbound.pca import PCA
+from lowerbound.storage import FORMAT, Run, StoredModel
+from lowerbound.training import Settings, one_cycle
+
+SHAPE = (1, 4, 4)
+PIXELS = np.random.default_rng(0).integers(0, 256, (30, *SHAPE)).astype(np.uint8)
+STORED = [
+    StoredModel("pca", 3, SHAPE),
+    StoredModel("conv", 3, SHAPE, settings=Settings(epochs=2, schedule=one_cycle)),
+    StoredModel("vae", 3, SHAPE, settings=Settings(epochs=2)),
+]
+
+
+def begin(folder):
+    source = {"name": "noise", "source": "noise.npy", "sha256": "", "image_shape": list(SHAPE)}
+    return Run.create(folder, {"source": source, "shown_k": 3, "models": [stored.to_json() for stored in STORED]})
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A complete run of three models."""
+    run = begin(tmp_path / "run")
+    pca = PCA(3).fit(PIXELS)
+    run.save(STORED[0], pca)
+    for stored in STORED[1:]:
+        run.save(stored, stored.build(pca).eval(), {"loss": np.array([1.5, 0.1], np.float32)})
+    run.complete()
+    return run
+
+
+def refused(path, words):
+    """The one line with which a run is refused."""
+
+    def read():
+        opened = Run.open(path)
+        return [opened.load(stored) for stored in opened.models]
+
+    with pytest.raises(InputError, match=words) as wrong:
+        read()
+    assert "\n" not in str(wrong.value).strip()
+
+
+@pytest.mark.parametrize("stored", STORED, ids=lambda stored: stored.name)
+def test_a_model_comes_back_the_same(run, stored):
+    there = Run.open(run.path)
+    assert there.models == STORED
+    one, two = there.load(stored), run.load(stored)
+    np.testing.assert_array_equal(one.transform(PIXELS), two.transform(PIXELS))
+    assert (run.folder(stored) / "model.json").is_file()
+
+
+def test_an_existing_folder_is_refused_and_untouched(run):
+    before = (run.path / "run.json").read_bytes()
+    with pytest.raises(InputError, match="exists already"):
+        begin(run.path)
+    assert (run.path / "run.json").read_bytes() == before
+
+
+def test_a_folder_whose_first_file_finds_no_room_is_not_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(Run, "write_about", lambda self: (_ for _ in ()).throw(InputError("no space is left")))
+    with pytest.raises(InputError, match="no space"):
+        begin(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unfinished_run_is_refused_unless_asked_for(tmp_path):
+    begin(tmp_path / "run")
+    refused(tmp_path / "run", "is not finished .run.json says training.; go on with `lowerbound train --resume")
+    assert Run.open(tmp_path / "run", unfinished=True).about["status"] == "training"
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    refused(tmp_path / "none", "does not exist")
+    refused(tmp_path, "no run folder")
+
+
+def _changed(about, *keys, value):
+    place = about
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    return about
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("models",), []),
+        (("models",), "vae"),
+        (("models", 0, "recipe"), "../../etc"),
+        (("models", 0, "latent_dim"), 0),
+        (("models", 0, "latent_dim"), 10**12),
+        (("models", 0, "latent_dim"), "3"),
+        (("models", 0, "image_shape"), [1, 4]),
+        (("models", 0, "image_shape"), [1, 10**6, 10**6]),
+        (("models", 1, "network"), "none"),
+        (("models", 1, "settings", "schedule"), "none"),
+        (("models", 1, "settings", "epochs"), -1),
+        (("models", 1, "settings", "batch_size"), 0),
+        (("models", 1, "more"), 1),
+        (("source",), None),
+        (("source", "image_shape"), [3, 4, 4]),
+        (("shown_k",), 99),
+        (("status",), None),
+    ],
+)
+def test_a_run_json_of_other_content_is_refused(run, keys, value):
+    file = run.path / "run.json"
+    file.write_bytes(to_json(_changed(json.loads(file.read_text()), *keys, value=value)))
+    refused(run.path, "damaged")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"null", b"\xff\xfe", b'{"format": 0}', b"[" * 100_000])
+def test_a_run_json_that_is_no_json_is_refused(run, content):
+    (run.path / "run.json").write_bytes(content)
+    refused(run.path, "damaged")
+
+
+def test_a_newer_format_is_refused(run):
+    (run.path / "run.json").write_bytes(to_json({**run.about, "format": FORMAT + 1}))
+    refused(run.path, "update lowerbound")
+
+
+@pytest.mark.parametrize("content", [b"{", b"{}", b"[1]", b'[{"name": 1}]', b'{"a": 1}', b"7"])
+def test_damaged_metrics_are_refused(run, content):
+    (run.path / "metrics.json").write_bytes(content)
+    if content == b"{}":
+        assert not run.metrics
+        return
+    with pytest.raises(InputError, match="damaged"):
+        _ = run.metrics
+
+
+@pytest.mark.parametrize("stored", STORED[::2], ids=lambda stored: stored.name)
+def test_weights_cut_anywhere_are_refused(run, stored):
+    file = run.folder(stored) / "model.safetensors"
+    whole = file.read_bytes()
+    header = 8 + struct.unpack("<Q", whole[:8])[0]
+    for length in [*range(0, header + 16, 97), *np.linspace(header, len(whole) - 1, 30).astype(int)]:
+        file.write_bytes(whole[:length])
+        refused(run.path, "safetensors")
+    file.unlink()
+    refused(run.path, "is missing")
+
+
+def test_flipped_bits_in_the_header_are_refused_or_change_nothing(run):
+    """Some flips change white space or the order of names only; none may crash, or load other numbers."""
+    stored = STORED[2]
+    file = run.folder(stored) / "model.safetensors"
+    whole = file.read_bytes()
+    header = 8 + struct.unpack("<Q", whole[:8])[0]
+    right = run.load(stored).state_dict()
+    refusals = 0
+    for bit in np.random.default_rng(0).permutation(8 * header)[:400]:
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        file.write_bytes(flipped)
+        try:
+            found = run.load(stored).state_dict()
+        except InputError:
+            refusals += 1
+        else:
+            assert all(torch.equal(found[name], right[name]) for name in right)
+    assert refusals > 350
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("stored", STORED[::2], ids=lambda stored: stored.name)
+def test_weights_that_are_no_numbers_are_refused(run, stored, bad):
+    _alter(run, stored, lambda tensors: next(iter(tensors.values())).view(-1)[:1].fill_(bad))
+    refused(run.path, "not finite")
+
+
+@pytest.mark.parametrize("stored", STORED[::2], ids=lambda stored: stored.name)
+def test_weights_of_another_model_are_refused(run, stored):
+    name = "components" if stored.recipe == "pca" else "decoder.0.linear.weight"
+    for change in (
+        lambda tensors: tensors.update({name: torch.zeros(2, 2)}),
+        lambda tensors: tensors.update({name: tensors[name].to(torch.int32)}),
+        lambda tensors: tensors.pop(name),
+        lambda tensors: tensors.update({"more": torch.zeros(1)}),
+    ):
+        whole = _alter(run, stored, change)
+        refused(run.path, "not of this model")
+        (run.folder(stored) / "model.safetensors").write_bytes(whole)
+
+
+def _alter(run, stored, change):
+    """Change stored tensors; gives the bytes that were there."""
+    file = run.folder(stored) / "model.safetensors"
+    whole = file.read_bytes()
+    tensors = read_tensors(file)
+    change(tensors)
+    file.write_bytes(safetensors.torch.save(tensors))
+    return whole
+
+
+@pytest.mark.parametrize("name", ["state", "optimizer.x.step", "optimizer.0"])
+def test_a_checkpoint_of_other_content_is_refused(run, name):
+    stored = STORED[1]
+    model = stored.build()
+    weights = {f"model.{key}": value for key, value in model.state_dict().items()}
+    more = {name: torch.zeros(1)} if name != "state" else {}
+    content = {**weights, "state": torch.zeros(2)} | more
+    if name == "state":
+        del content["state"]
+    (run.folder(stored) / "checkpoint.safetensors").write_bytes(safetensors.torch.save(content))
+    with pytest.raises(InputError, match="no checkpoint"):
+        run.load_checkpoint(stored, model)
+
+
+def test_choosing_a_model(run):
+    assert run.choose().name == "vae-k3"
+    assert run.choose("pca").name == "pca-k3"
+    with pytest.raises(InputError, match='no model "vea-k3"; did you mean "vae-k3"'):
+        run.choose("vea")
+    with pytest.raises(InputError, match="it has pca-k3, conv-k3, vae-k3"):
+        run.choose("vae", 4)
+
+
+def test_a_history_comes_back_to_the_last_bit(tmp_path):
+    history = {"loss": np.random.default_rng(0).standard_normal(50).astype(np.float32) * 1e-7}
+    (tmp_path / "history.csv").write_bytes(to_csv(history))
+    np.testing.assert_array_equal(read_csv(tmp_path / "history.csv")["loss"], history["loss"])
+    (tmp_path / "history.csv").write_text("batch,loss\n1,x\n")
+    with pytest.raises(InputError, match="damaged"):
+        read_csv(tmp_path / "history.csv")
+
+
+def test_codes_as_a_table(tmp_path):
+    import io
+
+    import pyarrow.parquet
+
+    images = Images(PIXELS[:2], np.array([4, 5]), ("ü.png", "bad\udcff.png"))
+    table = pyarrow.parquet.read_table(io.BytesIO(codes_table(np.eye(2, dtype=np.float32), images)))
+    assert table.to_pydict() == {
+        "name": ["ü.png", "bad\\udcff.png"],
+        "label": [4, 5],
+        "z1": [1.0, 0.0],
+        "z2": [0.0, 1.0],
+    }
+    bare = codes_table(np.ones((2, 1), np.float32), Images(PIXELS[:2]))
+    assert pyarrow.parquet.read_table(io.BytesIO(bare)).column_names == ["z1"]
+
+
+def test_json_keeps_names_that_are_no_text_and_refuses_nan():
+    assert json.loads(to_json(["bad\udcff", "ü"])) == ["bad\udcff", "ü"]
+    with pytest.raises(ValueError, match="Out of range"):
+        to_json(float("nan"))
