@@ -11,7 +11,7 @@ https://arxiv.org/abs/1711.00464). A plain autoencoder's loss is the mean square
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -38,14 +38,14 @@ class Terms:
 class Maps(Protocol):
     """Anything with an encoder and a decoder."""
 
-    encoder: torch.nn.Module
-    decoder: torch.nn.Module
+    encoder: Any
+    decoder: Any
 
 
 class Generative(Maps, Protocol):
     """Anything with a prior over codes, too."""
 
-    prior: torch.nn.Module
+    prior: Any
 
 
 @dataclass(frozen=True)

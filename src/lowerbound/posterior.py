@@ -18,7 +18,7 @@ LOG_SCALE_RANGE = (-7.0, 3.0)  # codes live on the prior's scale of 1: beyond, o
 
 
 def softly_bounded(value: Tensor, low: float, high: float) -> Tensor:
-    """The identity well inside ``[low, high]``, flattening out towards its ends: gradients never die, exp never overflows.
+    """The identity well inside ``[low, high]``, flattening out beyond its ends, so that exp never overflows.
 
     Example:
         >>> softly_bounded(torch.tensor([-100.0, -2.0, 100.0]), -7.0, 3.0).round(decimals=3)
@@ -38,7 +38,7 @@ class PointMass(Distribution):
         torch.Size([5, 3, 2])
     """
 
-    arg_constraints: ClassVar = {"code": constraints.real}
+    arg_constraints: ClassVar = {"code": constraints.real}  # type: ignore[assignment, override]
     has_rsample = True
 
     def __init__(self, code: Tensor, validate_args: bool | None = None) -> None:  # noqa: FBT001

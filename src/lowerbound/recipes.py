@@ -116,7 +116,7 @@ def start_at_pca(encoder: nn.Sequential, decoder: nn.Module, pca: PCA) -> None:
     _set_lines(encoder, decoder, pca, inward=pca.components, outward=pca.components.T)
 
 
-def start_at_probabilistic_pca(encoder: nn.Sequential, decoder: nn.Sequential, pca: PCA) -> None:
+def start_at_probabilistic_pca(encoder: Any, decoder: Any, pca: PCA) -> None:
     """Set a strided VAE to probabilistic PCA (Tipping & Bishop, 1999, equation 15 and section 3.2).
 
     E[x|z] = mean + W z and E[z|x] = (W'W + sigma^2 I)^-1 W'(x - mean), with W = V (Lambda - sigma^2 I)^(1/2), so that

@@ -51,9 +51,14 @@ class VAE(nn.Module):
         """Terms of the objective for images ``[batch, C, H, W]`` in [0, 1], nats per image."""
         return self.objective(self, images)
 
+    @property
+    def likelihood(self) -> Any:
+        """The head that makes the decoder's images a distribution."""
+        return self.decoder[-1]
+
     def gauges(self) -> Mapping[str, Tensor]:
         """Sigma of the pixel noise, in pixel units: it hides behind the ELBO and carries most of it."""
-        return {"sigma": self.decoder[-1].scale.mean()}
+        return {"sigma": self.likelihood.scale.mean()}
 
     def fit(self, images: np.ndarray, settings: Settings | None = None, **how: Any) -> VAE:
         """Train on images uint8 ``[N, C, H, W]``; more words as in ``training.run``."""
