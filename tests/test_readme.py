@@ -39,6 +39,8 @@ def test_every_command_it_names_is_one():
     from lowerbound.cli import app
 
     known = get_command(app).commands  # type: ignore[attr-defined]
-    named = set(re.findall(r"`(\w+)(?: [A-Z\[][^`]*)?`[^|]*\| ", README.split("## The command line")[1].split("`SOURCE`")[0]))
+    named = set(
+        re.findall(r"`(\w+)(?: [A-Z\[][^`]*)?`[^|]*\| ", README.split("## The command line")[1].split("`SOURCE`")[0])
+    )
     assert named
     assert {name.split()[0] for name in named} <= set(known) | {"data"}

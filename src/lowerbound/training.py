@@ -258,17 +258,13 @@ def _epoch(
         torch.manual_seed(seed_of(settings.seed, NOISE, state.epochs, step))
         images = torch.from_numpy(batch).to(device).float().div_(255)
         try:
-            terms = model.loss(images)
+            columns = _step(model, optimizer, images)
         except ValueError as error:  # torch.distributions takes no parameters that are not numbers
             if _is_broken(model) or "invalid values" in str(error):
                 raise _diverged(settings, state) from error
             raise
-        optimizer.zero_grad()
-        terms.loss.mean().backward()
-        optimizer.step()
-        columns = {name: value.mean() for name, value in vars(terms).items()} | dict(model.gauges())
         names = list(columns)
-        measured.append(torch.stack([value.detach() for value in columns.values()]))
+        measured.append(torch.stack(list(columns.values())))
         waiting += 1
         if time.monotonic() - shown > 0.1:  # a screen needs no more
             advance(waiting, word)
@@ -278,6 +274,16 @@ def _epoch(
     if _is_broken(model) or not np.isfinite(table).all():  # the last step has no loss after it
         raise _diverged(settings, state)
     return dict(zip(names, table.T.copy(), strict=True))
+
+
+def _step(model: Any, optimizer: torch.optim.Adam, images: Tensor) -> dict[str, Tensor]:
+    """One step down the gradient of the mean loss; the terms, averaged over the batch, and the model's gauges."""
+    terms = model.loss(images)
+    optimizer.zero_grad()
+    terms.loss.mean().backward()
+    optimizer.step()
+    columns = {name: value.mean() for name, value in vars(terms).items()} | dict(model.gauges())
+    return {name: value.detach() for name, value in columns.items()}
 
 
 def _is_broken(model: nn.Module) -> bool:
