@@ -117,7 +117,9 @@ def test_the_table_has_a_cell_for_each_head_and_fits_without_errors():
 )
 def test_the_verdict_says_what_the_numbers_say(errors, words):
     score = {"mean": 1.0, "standard_error": 0.1}
-    metrics = [{"model": name, "k": 2, "mse": {"mean": error}, "score": score} for name, error in errors.items()]
+    metrics = [
+        {"model": name, "k": 2, "mse": {"mean": error}, "score": score, "sigma": 0.1} for name, error in errors.items()
+    ]
     assert re.search(words, " ".join(verdict(metrics, 2)))
 
 

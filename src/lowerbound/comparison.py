@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import platform
 import time
@@ -246,6 +247,7 @@ def go_on(run: Run, images: ImageSet, *, progress: Progress = quiet, say: Callab
             "k": stored.latent_dim,
             "epochs": stored.settings.epochs,
             "seconds": round(seconds, 3),
+            "sigma": _sigma(model),
             **evaluation.to_json(),
         }
         write_whole(run.path / "metrics.json", to_json(list(metrics.values())))
@@ -253,6 +255,13 @@ def go_on(run: Run, images: ImageSet, *, progress: Progress = quiet, say: Callab
     write_report(run, images, progress)
     run.complete()
     return run
+
+
+def _sigma(model: Model) -> float | None:
+    """Standard deviation of the pixel noise, in pixel units of [0, 1]; None without a density."""
+    if isinstance(model, PCA):
+        return math.sqrt(model.noise_variance)
+    return float(model.likelihood.scale.detach().mean()) if isinstance(model, VAE) else None
 
 
 def _train(
