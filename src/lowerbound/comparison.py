@@ -101,7 +101,9 @@ class Plan:
 
     def _stored(self, name: str, k: int, images: ImageSet) -> StoredModel:
         chosen = recipe(name)
-        settings = chosen.tutorial if self.network == "tutorial" else chosen.settings(len(images.train))
+        settings = (
+            chosen.tutorial if self.network == "tutorial" else chosen.settings(len(images.train), images.image_shape)
+        )
         epochs = settings.epochs if self.epochs is None or chosen.build is None else self.epochs
         settings = replace(settings, epochs=epochs, seed=self.seed)
         return StoredModel(name, k, images.image_shape, self.network, settings)

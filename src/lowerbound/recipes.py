@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from lowerbound.autoencoder import Autoencoder
-from lowerbound.backbone import ConvDecoder, ConvEncoder, LinearDecoder, StridedDecoder, StridedEncoder
+from lowerbound.backbone import ConvDecoder, ConvEncoder, LinearDecoder, PixelBias, StridedDecoder, StridedEncoder
 from lowerbound.errors import InputError, nearest
 from lowerbound.likelihood import Normal
 from lowerbound.pca import PCA
@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 ImageShape = tuple[int, int, int]
+MNIST_PIXELS = 28 * 28
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,25 @@ NETWORKS = {
 }
 
 
-def linear(image_shape: ImageShape, latent_dim: int) -> Autoencoder:
-    """One matrix to K numbers and one back, learned by gradient descent from a random start: is it PCA?
+def linear(image_shape: ImageShape, latent_dim: int, start: PCA | None = None) -> Autoencoder:
+    """One matrix to K numbers and one back, learned by gradient descent from random weights: do they find PCA?
+
+    Of a PCA to start from only the mean image is taken, for the offsets at both ends: pixels that are not centred make
+    gradient descent on colour images more than ten times as slow.
 
     Example:
         >>> sum(weights.numel() for weights in linear((1, 8, 8), 4).parameters())
-        580
+        644
     """
-    encoder = nn.Sequential(nn.Flatten(), Point(math.prod(image_shape), latent_dim))
-    return Autoencoder(encoder, LinearDecoder(image_shape, latent_dim), image_shape)
+    offset = PixelBias(image_shape)
+    encoder = nn.Sequential(offset, nn.Flatten(), Point(math.prod(image_shape), latent_dim))
+    decoder = LinearDecoder(image_shape, latent_dim)
+    if start is not None:
+        with torch.no_grad():
+            mean = torch.from_numpy(start.mean)
+            offset.bias.copy_(-mean.view(image_shape))
+            decoder.layers[0].bias.copy_(mean)  # type: ignore[operator, union-attr]
+    return Autoencoder(encoder, decoder, image_shape)
 
 
 def conv(
@@ -157,22 +168,29 @@ class Recipe:
     Attributes:
         words: What it is, in words.
         build: From an image shape, K, a network and a PCA to start from; None for PCA itself.
-        settings: Training by the default network's recipe, for a number of images.
+        settings: Training by the default network's recipe, for a number of training images and their shape.
         tutorial: Training by the tutorial's recipe.
     """
 
     words: str
     build: Callable[..., Autoencoder | VAE] | None = None
-    settings: Callable[[int], Settings] = lambda images: Settings(epochs=0)  # noqa: ARG005
+    settings: Callable[[int, ImageShape], Settings] = lambda images, shape: Settings(epochs=0)  # noqa: ARG005
     tutorial: Settings = field(default_factory=lambda: Settings(epochs=0))
 
 
-def _one_cycle(batch_size: int, learning_rate: float, most_epochs: int, steps: int = 600) -> Callable[[int], Settings]:
-    """Training by one cycle: 6 epochs of a large data set; more of a small one, until a number of steps are taken."""
+def _one_cycle(
+    batch_size: int, learning_rate: float, most_epochs: int, steps: int = 600
+) -> Callable[[int, ImageShape], Settings]:
+    """Training by one cycle: 6 epochs of a large data set; more of a small one, until a number of steps are taken.
 
-    def settings(images: int) -> Settings:
+    The rate is that for images up to MNIST's size. Of larger ones every code is a sum over more pixels, each of whose weights
+    moves by the rate at every step: it falls with the square root of their number.
+    """
+
+    def settings(images: int, shape: ImageShape) -> Settings:
         epochs = min(max(6, round(steps / math.ceil(images / batch_size))), most_epochs)
-        return Settings(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, schedule=one_cycle)
+        rate = learning_rate * min(1.0, math.sqrt(MNIST_PIXELS / math.prod(shape)))
+        return Settings(epochs=epochs, batch_size=batch_size, learning_rate=rate, schedule=one_cycle)
 
     return settings
 
@@ -181,7 +199,7 @@ RECIPES = {
     "pca": Recipe("principal component analysis, and as a density probabilistic PCA"),
     "linear": Recipe(
         "linear autoencoder",
-        lambda shape, k, network, start: linear(shape, k),  # noqa: ARG005
+        lambda shape, k, network, start: linear(shape, k, start),  # noqa: ARG005
         _one_cycle(batch_size=250, learning_rate=1e-2, most_epochs=500, steps=3_000),
         Settings(epochs=20, batch_size=250, weight_decay=1e-5),
     ),
