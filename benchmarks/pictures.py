@@ -18,7 +18,6 @@ FROM_RUN = {
     "elbo": "elbo",
     "interpolation": "interpolation",
     "samples": "samples",
-    "network": "network",
 }
 
 
