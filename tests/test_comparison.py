@@ -233,7 +233,8 @@ def test_no_room_is_said_and_nothing_is_half_written(tmp_path, monkeypatch, no_r
     assert go_on(Run.open(run.path, unfinished=True), images).about["status"] == "complete"
 
 
-TRAIN = (
+TRAIN = (  # what runs in the background of a shell is deaf to Ctrl-C, and so is what it starts: listen again
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     "from lowerbound import training; training.SAVE_EVERY = -1.0; import sys; from lowerbound.__main__ import main; "
 )
 
