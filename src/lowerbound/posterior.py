@@ -1,30 +1,28 @@
 """From features to q(z|x), the approximate posterior over codes. A head is a module that returns a distribution.
 
-phi are the numbers that fix q: the network puts them out, ``from_phi`` turns them into the distribution, exactly.
+phi are the numbers that fix q of one image. ``phi(features)`` reads them off a network's features, with log-scales bounded
+softly there; ``from_phi(phi)`` turns them into the distribution, exactly as they are. So q of one image can be had without
+any network, by moving phi itself. phi = 0 is N(0, I) in every family.
+
+    IsotropicNormal   N(mu, s^2 I)           phi = mu_1 ... mu_K, log s                             K + 1 numbers
+    DiagonalNormal    N(mu, diag(s^2))       phi = mu_1 ... mu_K, log s_1 ... log s_K               2 K
+    FullNormal        N(mu, L L')            phi = mu, log of L's diagonal, rows of L below it      2 K + K (K - 1) / 2
 """
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import torch
 from torch import Size, Tensor, nn
-from torch.distributions import Distribution, Independent, Normal, constraints
-from torch.nn import functional
+from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, constraints
 
-__all__ = ["IsotropicNormal", "Point", "PointMass"]
+from lowerbound.bounding import softly_bounded
+
+__all__ = ["DiagonalNormal", "FullNormal", "IsotropicNormal", "Point", "PointMass"]
 
 LOG_SCALE_RANGE = (-7.0, 3.0)  # codes live on the prior's scale of 1: beyond, only overflow waits
-
-
-def softly_bounded(value: Tensor, low: float, high: float) -> Tensor:
-    """The identity well inside ``[low, high]``, flattening out beyond its ends, so that exp never overflows.
-
-    Example:
-        >>> softly_bounded(torch.tensor([-100.0, -2.0, 100.0]), -7.0, 3.0).round(decimals=3)
-        tensor([-7., -2.,  3.])
-    """
-    return low + functional.softplus(value - low) - functional.softplus(value - high)
 
 
 class PointMass(Distribution):
@@ -78,7 +76,21 @@ class Point(nn.Module):
 
     def forward(self, features: Tensor) -> PointMass:
         """Map features ``[batch, in_features]`` to a point mass over codes ``[batch, K]``."""
-        return PointMass(self.linear(features))
+        return self.from_phi(self.phi(features))
+
+    def phi(self, features: Tensor) -> Tensor:
+        """The code itself, ``[batch, K]``."""
+        return self.linear(features)
+
+    @staticmethod
+    def phi_size(latent_dim: int) -> int:
+        """K."""
+        return latent_dim
+
+    @staticmethod
+    def from_phi(phi: Tensor) -> PointMass:
+        """All probability on phi, ``[batch, K]``."""
+        return PointMass(phi)
 
 
 class IsotropicNormal(nn.Module):
@@ -95,12 +107,21 @@ class IsotropicNormal(nn.Module):
 
     def __init__(self, in_features: int, latent_dim: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(in_features, latent_dim + 1)
+        self.latent_dim = latent_dim
+        self.linear = nn.Linear(in_features, self.phi_size(latent_dim))
 
     def forward(self, features: Tensor) -> Independent:
         """Map features ``[batch, in_features]`` to a distribution over codes ``[batch, K]``."""
-        mean, log_scale = self.linear(features).tensor_split([-1], dim=-1)
-        return self.from_phi(torch.cat([mean, softly_bounded(log_scale, *LOG_SCALE_RANGE)], dim=-1))
+        return self.from_phi(self.phi(features))
+
+    def phi(self, features: Tensor) -> Tensor:
+        """(mu_1 ... mu_K, log sigma) of features, ``[batch, K + 1]``, log sigma bounded softly."""
+        return _bounded(self.linear(features), self.latent_dim)
+
+    @staticmethod
+    def phi_size(latent_dim: int) -> int:
+        """K + 1."""
+        return latent_dim + 1
 
     @staticmethod
     def from_phi(phi: Tensor) -> Independent:
@@ -112,3 +133,99 @@ class IsotropicNormal(nn.Module):
         """
         mean, log_scale = phi[..., :-1], phi[..., -1:]
         return Independent(Normal(mean, log_scale.exp().expand_as(mean)), 1)
+
+
+class DiagonalNormal(nn.Module):
+    """q(z|x) = N(mu(x), diag(sigma_1(x)^2 ... sigma_K(x)^2)): K means and K log standard deviations.
+
+    Args:
+        in_features: Size of the backbone's features.
+        latent_dim: K, numbers per image.
+
+    Example:
+        >>> DiagonalNormal(10, latent_dim=2)(torch.zeros(4, 10)).rsample().shape
+        torch.Size([4, 2])
+    """
+
+    def __init__(self, in_features: int, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.linear = nn.Linear(in_features, self.phi_size(latent_dim))
+
+    def forward(self, features: Tensor) -> Independent:
+        """Map features ``[batch, in_features]`` to a distribution over codes ``[batch, K]``."""
+        return self.from_phi(self.phi(features))
+
+    def phi(self, features: Tensor) -> Tensor:
+        """(mu, log sigma) of features, ``[batch, 2 K]``, log sigma bounded softly."""
+        return _bounded(self.linear(features), self.latent_dim)
+
+    @staticmethod
+    def phi_size(latent_dim: int) -> int:
+        """2 K."""
+        return 2 * latent_dim
+
+    @staticmethod
+    def from_phi(phi: Tensor) -> Independent:
+        """The distribution whose parameters are phi = (mu_1 ... mu_K, log sigma_1 ... log sigma_K), ``[batch, 2 K]``.
+
+        Example:
+            >>> DiagonalNormal.from_phi(torch.tensor([[1.0, 2.0, 0.0, 0.0]])).mean
+            tensor([[1., 2.]])
+        """
+        mean, log_scale = phi.tensor_split(2, dim=-1)
+        return Independent(Normal(mean, log_scale.exp()), 1)
+
+
+class FullNormal(nn.Module):
+    """q(z|x) = N(mu(x), L(x) L(x)') with L lower triangular: any covariance, K (K + 3) / 2 numbers.
+
+    Args:
+        in_features: Size of the backbone's features.
+        latent_dim: K, numbers per image.
+
+    Example:
+        >>> FullNormal(10, latent_dim=3)(torch.zeros(4, 10)).covariance_matrix.shape
+        torch.Size([4, 3, 3])
+    """
+
+    def __init__(self, in_features: int, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.linear = nn.Linear(in_features, self.phi_size(latent_dim))
+
+    def forward(self, features: Tensor) -> MultivariateNormal:
+        """Map features ``[batch, in_features]`` to a distribution over codes ``[batch, K]``."""
+        return self.from_phi(self.phi(features))
+
+    def phi(self, features: Tensor) -> Tensor:
+        """(mu, log diagonal of L, L below it) of features, ``[batch, K (K + 3) / 2]``; the logs are bounded softly."""
+        raw, k = self.linear(features), self.latent_dim
+        return torch.cat([_bounded(raw[..., : 2 * k], k), raw[..., 2 * k :]], dim=-1)
+
+    @staticmethod
+    def phi_size(latent_dim: int) -> int:
+        """K (K + 3) / 2."""
+        return latent_dim * (latent_dim + 3) // 2
+
+    @staticmethod
+    def from_phi(phi: Tensor) -> MultivariateNormal:
+        """The distribution whose parameters are phi: mu, the log of L's diagonal, L's rows below it.
+
+        Example:
+            >>> FullNormal.from_phi(torch.tensor([0.0, 0.0, 0.0, 0.0, 2.0])).scale_tril
+            tensor([[1., 0.],
+                    [2., 1.]])
+        """
+        k = (math.isqrt(9 + 8 * phi.shape[-1]) - 3) // 2
+        mean, log_diagonal, below = phi.tensor_split([k, 2 * k], dim=-1)
+        row, column = torch.tril_indices(k, k, offset=-1, device=phi.device)
+        scale_tril = torch.diag_embed(log_diagonal.exp())
+        scale_tril[..., row, column] = below
+        return MultivariateNormal(mean, scale_tril=scale_tril)
+
+
+def _bounded(phi: Tensor, latent_dim: int) -> Tensor:
+    """phi with all that follows the K means bounded softly."""
+    mean, log_scale = phi[..., :latent_dim], phi[..., latent_dim:]
+    return torch.cat([mean, softly_bounded(log_scale, *LOG_SCALE_RANGE)], dim=-1)
