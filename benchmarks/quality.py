@@ -32,7 +32,7 @@ from lowerbound.images import ImageSet
 from lowerbound.pca import PCA, PixelMoments
 from lowerbound.progress import terminal
 from lowerbound.recipes import NETWORKS, RECIPES
-from lowerbound.storage import StoredModel
+from lowerbound.stored import StoredModel
 from lowerbound.training import Settings, batches, run
 
 RESULTS = Path(__file__).with_name("quality.json")

@@ -16,8 +16,8 @@ from lowerbound.backbone import (
     StridedDecoder,
     StridedEncoder,
     fitting_filter_size,
-    steps,
 )
+from lowerbound.layers import steps
 
 SIDES = st.one_of(st.integers(1, 9), st.integers(1, 40))
 SHAPES = st.one_of(

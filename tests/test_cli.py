@@ -363,3 +363,42 @@ def test_progress_shows_names_as_they_are(monkeypatch):
     with terminal("reading [/red]", 2) as advance:
         advance(1, "[red]\x1b[2J[/].png")
     assert "[red] [2J[/].png" in text.getvalue()
+
+
+@pytest.mark.slow
+def test_samples_are_drawn_from_a_prior_that_is_fitted_once_and_kept(place, capsys):
+    assert lowerbound("sample", "run", "--model", "conv", "--prior", "gmm", "-n", "9", "--out", "fitted.npy") == 0
+    said = capsys.readouterr().out
+    assert "nats per held-out code; kept in the run" in said
+    assert {file.name for file in Path("run/models/conv-k3").glob("prior-*")} == {
+        "prior-gmm.json",
+        "prior-gmm.safetensors",
+    }
+    assert lowerbound("sample", "run", "--model", "conv", "--prior", "gmm", "-n", "9", "--out", "again.npy") == 0
+    assert "nats per" not in capsys.readouterr().out
+    assert np.array_equal(np.load("fitted.npy"), np.load("again.npy"))
+    assert lowerbound("sample", "run", "--model", "conv", "-n", "9", "--out", "standard.npy") == 0
+    assert not np.array_equal(np.load("fitted.npy"), np.load("standard.npy"))
+    assert 'did you mean "gmm"' in refused(capsys, "sample", "run", "--prior", "gnm")
+    assert "take " in refused(capsys, "sample", "run", "--model", "conv", "--prior", "vamp")
+    Path("run/models/conv-k3/prior-gmm.safetensors").write_bytes(b"no tensors")
+    assert "prior-gmm.safetensors" in refused(capsys, "sample", "run", "--model", "conv", "--prior", "gmm")
+
+
+@pytest.mark.slow
+def test_a_learned_prior_is_what_samples_are_drawn_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("train", "digits", "-k", "3", "--epochs", "1", "--prior", "mixture:4", "--posterior", "diagonal")
+    assert lowerbound(*words, "--out", "run") == 0
+    assert lowerbound("sample", "run", "-n", "5", "--out", "drawn.npy") == 0
+    run = Run.open(Path("run"))
+    stored = run.choose()
+    assert stored.parts.words == "posterior diagonal, prior mixture:4"
+    assert np.array_equal(np.load("drawn.npy"), run.load(stored).sample(5))
+
+
+def test_the_parts_are_listed(capsys):
+    assert lowerbound("train", "--parts") == 0
+    said = capsys.readouterr().out
+    assert "--posterior" in said
+    assert "vamp:50" in said

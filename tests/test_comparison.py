@@ -16,9 +16,10 @@ import pytest
 import torch
 
 from lowerbound import comparison, sources, training
-from lowerbound.comparison import FOUR, Plan, begin, choose_k, default_folder, go_on, images_of, more_epochs
+from lowerbound.comparison import begin, go_on, images_of, more_epochs
 from lowerbound.errors import InputError
 from lowerbound.images import Images, ImageSet
+from lowerbound.plan import FOUR, Plan, choose_k, default_folder
 from lowerbound.storage import Run
 from lowerbound.training import DivergedError
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from lowerbound import sources
-from lowerbound.comparison import FOUR, Plan, begin, go_on
+from lowerbound.comparison import begin, go_on
 from lowerbound.images import Images, ImageSet
+from lowerbound.plan import FOUR, Plan
 from lowerbound.report import HEADER, rows, verdict
 from lowerbound.sections import examples, interpolate, pair, planes, principal_axes
 from lowerbound.storage import Run
@@ -159,7 +160,7 @@ def test_drawn_images_are_the_same_each_time_and_a_pair_has_two_classes():
 @pytest.mark.parametrize("network", ["strided", "tutorial"])
 @pytest.mark.parametrize("model", ["conv", "vae"])
 def test_the_planes_go_from_the_image_to_the_code_and_back(model, network):
-    from lowerbound.storage import StoredModel
+    from lowerbound.stored import StoredModel
 
     found = planes(StoredModel(model, 4, (3, 20, 20), network).build())
     assert found[0].shape == found[-1].shape == (3, 20, 20)

@@ -14,7 +14,8 @@ from lowerbound.errors import InputError
 from lowerbound.formats import codes_table, read_csv, read_tensors, to_csv, to_json
 from lowerbound.images import Images
 from lowerbound.pca import PCA
-from lowerbound.storage import FORMAT, Run, StoredModel
+from lowerbound.storage import FORMAT, Run
+from lowerbound.stored import StoredModel
 from lowerbound.training import Settings, one_cycle
 
 SHAPE = (1, 4, 4)
@@ -263,3 +264,28 @@ def test_json_keeps_names_that_are_no_text_and_refuses_nan():
     assert json.loads(to_json(["bad\udcff", "ü"])) == ["bad\udcff", "ü"]
     with pytest.raises(ValueError, match="Out of range"):
         to_json(float("nan"))
+
+
+def test_a_run_of_the_first_format_still_loads(run):
+    about = json.loads((run.path / "run.json").read_text())
+    about["format"] = 1
+    for model in about["models"]:
+        for name in ("parts", "images", "replicate", "outside"):
+            del model[name]
+    (run.path / "run.json").write_text(json.dumps(about))
+    there = Run.open(run.path)
+    assert there.models == STORED
+    for stored in STORED:
+        assert np.array_equal(there.load(stored).transform(PIXELS), run.load(stored).transform(PIXELS))
+
+
+def test_what_was_measured_of_each_image_comes_back(run):
+    errors, scores = np.arange(5.0), -np.arange(5.0)
+    run.save_measured(STORED[1], errors, None)
+    run.save_measured(STORED[2], 2 * errors, scores)
+    assert {name: values.tolist() for name, values in run.measured("squared_error", 3).items()} == {
+        "conv": [errors.tolist()],
+        "vae": [(2 * errors).tolist()],
+    }
+    assert list(run.measured("score", 3)) == ["vae"]
+    assert not run.measured("score", 4)

@@ -43,7 +43,7 @@ class Spy(nn.Module):
         self.weight = nn.Parameter(torch.tensor(0.5))
         self.function, self.seen, self.modes = loss, [], []
 
-    def loss(self, images):
+    def loss(self, images, fraction):
         self.seen.append((images[:, 0, 0, 0] * 255).round().int().tolist())
         self.modes.append(self.training)
         loss = self.function(self.weight, images)

@@ -27,7 +27,7 @@ class Autoencoder(nn.Module):
         encoder: Images ``[batch, C, H, W]`` to a distribution over codes ``[batch, K]``: a ``Point`` head at its end.
         decoder: Codes ``[..., K]`` to images ``[..., C, H, W]``.
         image_shape: Channels, height, width.
-        objective: Terms per image of a model and images.
+        objective: Terms per image of a model, images and the fraction of training that is done; by default squared error.
 
     Example:
         >>> from lowerbound import recipes
@@ -42,15 +42,20 @@ class Autoencoder(nn.Module):
         encoder: nn.Module,
         decoder: nn.Module,
         image_shape: tuple[int, int, int],
-        objective: Callable[[Any, Tensor], Terms] | None = None,
+        objective: Callable[[Any, Tensor, float], Terms] | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.image_shape = encoder, decoder, image_shape
         self.objective = SquaredError() if objective is None else objective
 
-    def loss(self, images: Tensor) -> Terms:
-        """Terms of the objective for images ``[batch, C, H, W]`` in [0, 1]: mean squared error per pixel, of each image."""
-        return self.objective(self, images)
+    def loss(self, images: Tensor, fraction: float = 1.0) -> Terms:
+        """Terms of the objective for images ``[batch, C, H, W]`` in [0, 1]: mean squared error per pixel, of each image.
+
+        Args:
+            images: To learn from.
+            fraction: How much of the training is done, for objectives whose weights change on the way.
+        """
+        return self.objective(self, images, fraction)
 
     def gauges(self) -> Mapping[str, Tensor]:
         """Nothing to record besides the loss."""

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 __all__ = [
     "ConvDecoder",
     "ConvEncoder",
+    "DenseDecoder",
+    "DenseEncoder",
     "LinearDecoder",
     "PixelBias",
     "StridedDecoder",
     "StridedEncoder",
-    "steps",
 ]
 
 ImageShape = tuple[int, int, int]
@@ -53,6 +54,67 @@ class LinearDecoder(nn.Module):
     def __init__(self, image_shape: ImageShape, latent_dim: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(latent_dim, math.prod(image_shape)), nn.Unflatten(-1, image_shape))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Map codes ``[..., K]`` to images ``[..., C, H, W]``."""
+        return self.layers(codes)
+
+
+class DenseEncoder(nn.Module):
+    """Two dense layers with tanh, as in Burda et al. (2016, https://arxiv.org/abs/1509.00519).
+
+    Example:
+        >>> DenseEncoder((1, 28, 28)).out_features
+        200
+    """
+
+    def __init__(self, image_shape: ImageShape, hidden: int = 200) -> None:
+        super().__init__()
+        self.out_features = hidden
+        pixels = math.prod(image_shape)
+        self.layers = nn.Sequential(
+            PixelBias(image_shape),
+            nn.Flatten(),
+            nn.Linear(pixels, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, hidden),
+            nn.Tanh(),
+        )
+
+    @property
+    def bias(self) -> PixelBias:
+        """The offset of every pixel."""
+        return self.layers[0]  # type: ignore[return-value]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images ``[batch, C, H, W]`` to features ``[batch, out_features]``."""
+        return self.layers(images)
+
+
+class DenseDecoder(nn.Module):
+    """The mirror image of `DenseEncoder`: two dense layers with tanh, then the pixels and their bias.
+
+    Example:
+        >>> DenseDecoder((1, 4, 4), latent_dim=2)(torch.zeros(5, 3, 2)).shape
+        torch.Size([5, 3, 1, 4, 4])
+    """
+
+    def __init__(self, image_shape: ImageShape, latent_dim: int, hidden: int = 200) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(latent_dim, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, hidden),
+            nn.Tanh(),
+            nn.Linear(hidden, math.prod(image_shape), bias=False),
+            nn.Unflatten(-1, image_shape),
+            PixelBias(image_shape),
+        )
+
+    @property
+    def bias(self) -> PixelBias:
+        """The offset of every pixel."""
+        return self.layers[-1]  # type: ignore[return-value]
 
     def forward(self, codes: Tensor) -> Tensor:
         """Map codes ``[..., K]`` to images ``[..., C, H, W]``."""
@@ -208,46 +270,3 @@ class StridedDecoder(nn.Module):
         network = self.layers(flat)
         images = self.bias(network + self.linear(flat).reshape(network.shape))
         return images.reshape(*codes.shape[:-1], *images.shape[1:])
-
-
-@torch.no_grad()
-def steps(layers: nn.Sequential, shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
-    """What happens to an input of a shape, layer by layer: words for it, and the shape that comes out.
-
-    Example:
-        >>> steps(ConvEncoder((1, 28, 28)).layers, (1, 28, 28))[0]
-        ('per-pixel bias, 5x5 convolution, ReLU', (32, 24, 24))
-    """
-    passing = torch.zeros(1, *shape)
-    done: list[tuple[str, tuple[int, ...]]] = []
-    before = ""
-    for layer in layers:
-        passing = layer(passing)
-        words = _words(layer)
-        if isinstance(layer, nn.ReLU | PixelBias) and done:
-            done[-1] = (f"{done[-1][0]}, {words}", done[-1][1])
-        elif isinstance(layer, PixelBias):
-            before = f"{words}, "
-        else:
-            done.append((before + words, tuple(passing.shape[1:])))
-            before = ""
-    return done
-
-
-def _words(layer: nn.Module) -> str:
-    """A layer in words."""
-    match layer:
-        case nn.ConvTranspose2d() | nn.Conv2d():
-            stride = f", stride {layer.stride[0]}" if layer.stride[0] > 1 else ""
-            kind = "transposed convolution" if isinstance(layer, nn.ConvTranspose2d) else "convolution"
-            return f"{layer.kernel_size[0]}x{layer.kernel_size[1]} {kind}{stride}"
-        case PixelBias():
-            return "per-pixel bias"
-        case nn.ReLU():
-            return "ReLU"
-        case nn.Flatten():
-            return "flattened"
-        case nn.Unflatten():
-            return "unflattened"
-        case _:
-            return "linear"

@@ -2,111 +2,40 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from lowerbound.autoencoder import Autoencoder
+from lowerbound.binarise import binarised_set
 from lowerbound.errors import InputError
-from lowerbound.evaluation import evaluate
+from lowerbound.evaluation import Generator, evaluate
 from lowerbound.formats import to_json
 from lowerbound.images import ImageSet
 from lowerbound.pca import PCA, PixelMoments, eigenpairs
+from lowerbound.plan import Plan, choose_k, default_folder
 from lowerbound.progress import Progress, quiet
-from lowerbound.recipes import recipe
+from lowerbound.realism import two_sample
 from lowerbound.report import write_report
 from lowerbound.sources import SOURCES, load
-from lowerbound.storage import Model, Run, StoredModel
+from lowerbound.storage import Run
+from lowerbound.stored import Model, StoredModel
 from lowerbound.training import choose_device
 from lowerbound.training import run as train
 from lowerbound.vae import VAE
 from lowerbound.whole import write_whole
 
-__all__ = ["FOUR", "Plan", "begin", "choose_k", "default_folder", "go_on", "images_of", "more_epochs"]
+__all__ = ["begin", "go_on", "images_of", "more_epochs"]
 
-FOUR = ("pca", "linear", "conv", "vae")
-
-
-def choose_k(images: ImageSet) -> tuple[int, str]:
-    """How many numbers to keep of an image when nobody says, and why.
-
-    Example:
-        >>> from lowerbound import sources
-        >>> choose_k(sources.load("digits"))
-        (8, '8, for grey images of 8 x 8 pixels')
-    """
-    channels, height, width = images.image_shape
-    most = min(channels * height * width, len(images.train))
-    if images.image_shape == (1, 8, 8):
-        k, reason = 8, "for grey images of 8 x 8 pixels"
-    elif images.image_shape == (1, 28, 28):
-        k, reason = 20, "for images like MNIST's"
-    elif channels == 3:
-        k, reason = 64, "for colour images"
-    else:
-        explained = PCA(1).fit(images.train.pixels).explained
-        k = max(2, min(128, int((explained < 0.8).sum())))
-        reason = f"with which PCA explains {explained[min(k, len(explained) - 1)]:.0%} of the variance"
-    if k > most:
-        k, reason = most, f"all that {len(images.train):,} images of {channels * height * width:,} values allow"
-    return k, f"{k}, {reason}"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to train, and how.
-
-    Attributes:
-        ks: Numbers per image, one model of each kind for each.
-        models: Names in ``recipes.RECIPES``.
-        network: Name in ``recipes.NETWORKS``, of the convolutional models.
-        epochs: In place of the recipes' own.
-        seed: Fixes weights, order and noise.
-        style: Of the figures: "plain" or "xkcd".
-        reason: Why these Ks, where they were chosen for the user.
-    """
-
-    ks: tuple[int, ...]
-    models: tuple[str, ...] = FOUR
-    network: str = "strided"
-    epochs: int | None = None
-    seed: int = 0
-    style: str = "plain"
-    reason: str = ""
-
-    def check(self, images: ImageSet) -> None:
-        """Refuse what the images cannot give, before anything is written."""
-        channels, height, width = images.image_shape
-        pixels, number = channels * height * width, len(images.train)
-        for k in self.ks:
-            if not 1 <= k <= min(pixels, number):
-                raise InputError(
-                    f"k is {k}; expected 1 to {min(pixels, number)}, since {images.name} has {number:,} training images "
-                    f"of {pixels:,} values; give another -k"
-                )
-        if self.epochs is not None and self.epochs < 1:
-            raise InputError(f"epochs is {self.epochs}; expected at least 1")
-
-    def stored(self, images: ImageSet) -> list[StoredModel]:
-        """The models to train, in order."""
-        return [self._stored(name, k, images) for k in self.ks for name in self.models]
-
-    def _stored(self, name: str, k: int, images: ImageSet) -> StoredModel:
-        chosen = recipe(name)
-        settings = (
-            chosen.tutorial if self.network == "tutorial" else chosen.settings(len(images.train), images.image_shape)
-        )
-        epochs = settings.epochs if self.epochs is None or chosen.build is None else self.epochs
-        settings = replace(settings, epochs=epochs, seed=self.seed)
-        return StoredModel(name, k, images.image_shape, self.network, settings)
+FEWEST_JUDGED, JUDGED = 100, 2000  # test images beside which a classifier sees samples
+COARSE = 20  # principal components that it sees: shapes, and not the blur that would give every sample away
 
 
 def begin(
@@ -141,6 +70,7 @@ def begin(
             "path": None if images.source in SOURCES else str(_absolute(images.source)),
             "data_dir": data_dir and str(_absolute(data_dir)),
             "size": size,
+            "binarise": {"kind": plan.binarise, "seed": plan.seed} if plan.binarise else None,
             "image_shape": list(images.image_shape),
             "train": len(images.train),
             "test": len(images.test),
@@ -154,7 +84,7 @@ def begin(
         "machine": machine(),
         "models": [stored.to_json() for stored in plan.stored(images)],
     }
-    return Run.create(out or default_folder(images.name, plan), about)
+    return Run.create(out or default_folder(images.name, plan), about, plan.outside)
 
 
 def images_of(run: Run, data_dir: Path | None = None, progress: Progress = quiet) -> ImageSet:
@@ -170,6 +100,8 @@ def images_of(run: Run, data_dir: Path | None = None, progress: Progress = quiet
         raise InputError(f"the images of {run.path} are not in {path or typed} any more; put them back there")
     data_dir = data_dir or (source.get("data_dir") and Path(source["data_dir"]))
     images = load(where, data_dir=data_dir, size=source.get("size"), progress=progress)
+    if source.get("binarise"):
+        images = binarised_set(images, **source["binarise"])
     run.check_images(images)
     return replace(images, name=source["name"], source=typed)
 
@@ -177,23 +109,6 @@ def images_of(run: Run, data_dir: Path | None = None, progress: Progress = quiet
 def _absolute(path: str | Path) -> Path:
     """A path that means the same from every folder."""
     return Path(path).expanduser().absolute()
-
-
-def default_folder(name: str, plan: Plan) -> Path:
-    """The first of ``runs/NAME-kK-DATE``, ``...-2``, ``...-3`` that is not there yet; one model alone is named, too.
-
-    Example:
-        >>> default_folder("mnist", Plan((20,), ("conv",))).name.startswith("mnist-conv-k20-")
-        True
-    """
-    parts = [name, *plan.models] if len(plan.models) == 1 else [name]
-    ks = "-".join(map(str, plan.ks)) if len(plan.ks) < 8 else f"{min(plan.ks)}-to-{max(plan.ks)}"
-    folder = Path("runs") / "-".join([*parts, f"k{ks}", datetime.date.today().isoformat()])
-    tried, number = folder, 1
-    while tried.exists():
-        number += 1
-        tried = folder.with_name(f"{folder.name}-{number}")
-    return tried
 
 
 def machine() -> dict[str, Any]:
@@ -247,11 +162,14 @@ def go_on(run: Run, images: ImageSet, *, progress: Progress = quiet, say: Callab
             "name": stored.name,
             "model": stored.recipe,
             "k": stored.latent_dim,
+            "seed": stored.settings.seed,
             "epochs": stored.settings.epochs,
             "seconds": round(seconds, 3),
             "sigma": _sigma(model),
             **evaluation.to_json(),
+            "told": _told(model, images, stored.settings.seed, progress) if not stored.replicate else None,
         }
+        run.save_measured(stored, evaluation.errors, evaluation.scores)
         write_whole(run.path / "metrics.json", to_json(list(metrics.values())))
         say(f"{stored.name}: test MSE {evaluation.mse.mean:.6f}")
     write_report(run, images, progress)
@@ -259,18 +177,31 @@ def go_on(run: Run, images: ImageSet, *, progress: Progress = quiet, say: Callab
     return run
 
 
+def _told(model: Model, images: ImageSet, seed: int, progress: Progress) -> dict[str, float] | None:
+    """How often a classifier tells samples from test images; None of a model that is not made to sample, or for few images."""
+    binary = isinstance(model, VAE) and model.likelihood.binary  # their means are grey, which gives them away at once
+    if not isinstance(model, Generator) or binary or len(images.test) < FEWEST_JUDGED:
+        return None
+    test = images.test.pixels[:JUDGED]
+    with progress("classifier two-sample test", 1) as advance:
+        found = two_sample(model.sample(len(test), seed), test, components=COARSE, seed=seed).accuracy
+        advance(1, "")
+    return {"mean": found.mean, "standard_error": found.standard_error}
+
+
 def _sigma(model: Model) -> float | None:
     """Standard deviation of the pixel noise, in pixel units of [0, 1]; None without a density."""
     if isinstance(model, PCA):
         return math.sqrt(model.noise_variance)
-    return float(model.likelihood.scale.detach().mean()) if isinstance(model, VAE) else None
+    sigma = model.likelihood.gauges().get("sigma") if isinstance(model, VAE) else None
+    return None if sigma is None else float(sigma.detach())
 
 
 def _train(
     run: Run, stored: StoredModel, images: ImageSet, pca: PCA, progress: Progress
 ) -> tuple[Autoencoder | VAE, float]:
     """A model with all its epochs done, from its last checkpoint where there is one; and the seconds it took."""
-    model = stored.build(start=pca)
+    model = stored.build(pca, run.outside)
     state = train(
         model,
         images.train.pixels,

@@ -14,7 +14,9 @@ from lowerbound.errors import InputError
 
 if TYPE_CHECKING:
     from lowerbound.images import Images, ImageSet
-    from lowerbound.storage import Model, Run, StoredModel
+    from lowerbound.outside import Outside
+    from lowerbound.storage import Run
+    from lowerbound.stored import Model, StoredModel
 
 __all__ = [
     "DataDir",
@@ -22,12 +24,14 @@ __all__ = [
     "NewImages",
     "OneK",
     "Out",
+    "Own",
     "RunFolder",
     "Seed",
     "Size",
     "SourceName",
     "Style",
     "images_for",
+    "load_own",
     "load_source",
     "models_beside",
     "numbers",
@@ -59,6 +63,10 @@ ModelName = Annotated[
 ]
 OneK = Annotated[int | None, typer.Option("-k", metavar="K", help="Which K, where the run has several")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="File to write; else one is named here")]
+Own = Annotated[
+    str | None,
+    typer.Option("--recipe", metavar="FILE.py:FUNCTION", help="The file of yours that the run's model was made with"),
+]
 Seed = Annotated[int, typer.Option(metavar="SEED", help="Fixes all that is random", min=0, max=2**63 - 1)]
 
 
@@ -120,22 +128,31 @@ def images_for(run: Run, new_images: Path | None, data_dir: Path | None) -> Imag
     return images
 
 
-def open_model(path: Path, model: str | None, k: int | None) -> tuple[Run, StoredModel, Model]:
+def load_own(own: str | None) -> Outside | None:
+    """The user's own function, where ``file.py:function`` was given."""
+    from lowerbound.outside import load_function
+
+    return None if own is None else load_function(own)
+
+
+def open_model(path: Path, model: str | None, k: int | None, own: str | None = None) -> tuple[Run, StoredModel, Model]:
     """A complete run, one of its models, and that model with its weights."""
     from lowerbound.storage import Run
 
-    run = Run.open(path)
+    run = Run.open(path, outside=load_own(own))
     stored = run.choose(model, k)
     return run, stored, run.load(stored)
 
 
-def models_beside(path: Path, model: str | None, k: int | None) -> tuple[Run, int, dict[str, Model]]:
+def models_beside(
+    path: Path, model: str | None, k: int | None, own: str | None = None
+) -> tuple[Run, int, dict[str, Model]]:
     """A complete run, one K, and with their weights all models of that K, or the one that was named."""
     from lowerbound.storage import Run
 
-    run = Run.open(path)
+    run = Run.open(path, outside=load_own(own))
     chosen = run.choose(model, k)
-    beside = [stored for stored in run.models if stored.latent_dim == chosen.latent_dim]
+    beside = [stored for stored in run.shown if stored.latent_dim == chosen.latent_dim]
     return (
         run,
         chosen.latent_dim,

@@ -194,16 +194,21 @@ class PCA:
 
     def _centred(self, images: np.ndarray) -> np.ndarray:
         """Images as rows of float64, less the mean."""
-        self._check_fitted()
+        self.check_fitted()
         return as_floats(images, self.image_shape).reshape(len(images), len(self.mean)).astype(np.float64) - self.mean
 
-    def _check_fitted(self) -> None:
+    def check_fitted(self) -> None:
+        """Refuse a PCA that has seen no images.
+
+        Raises:
+            InputError: ``fit`` was not called.
+        """
         if self.image_shape is None:
             raise InputError("this PCA has not seen images yet; call fit(images) first")
 
     def transform(self, images: np.ndarray) -> np.ndarray:
         """Codes ``[N, K]`` of images ``[N, C, H, W]``, whitened: on the training images of mean 0 and variance 1."""
-        self._check_fitted()
+        self.check_fitted()
         scales = self.scales
         inverse = np.divide(1, scales, out=np.zeros_like(scales), where=scales > 1e-9)  # where nothing varies: code 0
         blocks = [
@@ -214,7 +219,7 @@ class PCA:
 
     def inverse_transform(self, codes: np.ndarray) -> np.ndarray:
         """Images ``[N, C, H, W]``, float32 in pixel units (not clipped), of codes ``[N, K]``."""
-        self._check_fitted()
+        self.check_fitted()
         if codes.ndim != 2 or codes.shape[1] != self.latent_dim:
             raise InputError(f"codes have shape {list(codes.shape)}; expected [N, {self.latent_dim}]")
         flat = (codes.astype(np.float64) * self.scales) @ self.components + self.mean

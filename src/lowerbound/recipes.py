@@ -1,7 +1,8 @@
 """Named assemblies of parts, and the settings they are trained with: the one registry, for the command line and for loading.
 
-Two networks: "strided", the default, starts at PCA's optimum; "tutorial" is the network and the training of CIS-522's
-tutorial on autoencoders (Lange & Ash, https://github.com/CIS-522/course-content).
+Three networks: "strided", the default, starts at PCA's optimum; "tutorial" is the network and the training of CIS-522's
+tutorial on autoencoders (Lange & Ash, https://github.com/CIS-522/course-content); "dense" has two hidden layers of 200 units
+(Burda et al., 2016, https://arxiv.org/abs/1509.00519).
 """
 
 from __future__ import annotations
@@ -11,17 +12,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from lowerbound.autoencoder import Autoencoder
-from lowerbound.backbone import ConvDecoder, ConvEncoder, LinearDecoder, PixelBias, StridedDecoder, StridedEncoder
+from lowerbound.backbone import (
+    ConvDecoder,
+    ConvEncoder,
+    DenseDecoder,
+    DenseEncoder,
+    LinearDecoder,
+    PixelBias,
+    StridedDecoder,
+    StridedEncoder,
+)
 from lowerbound.errors import InputError, nearest
 from lowerbound.likelihood import Normal
+from lowerbound.objective import Terms
+from lowerbound.parts import Parts
 from lowerbound.pca import PCA
 from lowerbound.posterior import IsotropicNormal, Point
 from lowerbound.prior import StandardNormal
+from lowerbound.start import has_line, start_at_mean, start_at_pca, start_at_probabilistic_pca
 from lowerbound.training import Settings, one_cycle
 from lowerbound.vae import VAE
 
@@ -33,8 +45,6 @@ __all__ = [
     "conv",
     "linear",
     "recipe",
-    "start_at_pca",
-    "start_at_probabilistic_pca",
     "vae",
 ]
 
@@ -50,20 +60,29 @@ class Network:
         encoder: From an image shape; has ``out_features``.
         decoder: From an image shape and K.
         starts_at_pca: Whether its weights can be set to PCA's.
+        starts_at_mean: Whether its offsets can be set to the mean image.
     """
 
     encoder: Callable[[ImageShape], Any]
     decoder: Callable[[ImageShape, int], nn.Module]
-    starts_at_pca: bool
+    starts_at_pca: bool = False
+    starts_at_mean: bool = False
 
 
 NETWORKS = {
-    "strided": Network(StridedEncoder, StridedDecoder, starts_at_pca=True),
-    "tutorial": Network(ConvEncoder, ConvDecoder, starts_at_pca=False),
+    "strided": Network(StridedEncoder, StridedDecoder, starts_at_pca=True, starts_at_mean=True),
+    "tutorial": Network(ConvEncoder, ConvDecoder),
+    "dense": Network(DenseEncoder, DenseDecoder, starts_at_mean=True),
 }
 
 
-def linear(image_shape: ImageShape, latent_dim: int, start: PCA | None = None) -> Autoencoder:
+def linear(
+    image_shape: ImageShape,
+    latent_dim: int,
+    start: PCA | None = None,
+    *,
+    objective: Callable[..., Terms] | None = None,
+) -> Autoencoder:
     """One matrix to K numbers and one back, learned by gradient descent from random weights: do they find PCA?
 
     Of a PCA to start from only the mean image is taken, for the offsets at both ends: pixels that are not centred make
@@ -81,11 +100,16 @@ def linear(image_shape: ImageShape, latent_dim: int, start: PCA | None = None) -
             mean = torch.from_numpy(start.mean)
             offset.bias.copy_(-mean.view(image_shape))
             decoder.layers[0].bias.copy_(mean)  # type: ignore[operator, union-attr]
-    return Autoencoder(encoder, decoder, image_shape)
+    return Autoencoder(encoder, decoder, image_shape, objective)
 
 
 def conv(
-    image_shape: ImageShape, latent_dim: int, network: Network = NETWORKS["strided"], start: PCA | None = None
+    image_shape: ImageShape,
+    latent_dim: int,
+    network: Network = NETWORKS["strided"],
+    start: PCA | None = None,
+    *,
+    objective: Callable[..., Terms] | None = None,
 ) -> Autoencoder:
     """A convolutional autoencoder, started at a PCA with K components where one is given.
 
@@ -95,70 +119,59 @@ def conv(
     """
     backbone = network.encoder(image_shape)
     encoder = nn.Sequential(backbone, Point(backbone.out_features, latent_dim))
-    model = Autoencoder(encoder, network.decoder(image_shape, latent_dim), image_shape)
-    if start is not None:
+    model = Autoencoder(encoder, network.decoder(image_shape, latent_dim), image_shape, objective)
+    if start is not None and network.starts_at_pca:
         start_at_pca(encoder, model.decoder, start)
     return model
 
 
 def vae(
-    image_shape: ImageShape, latent_dim: int, network: Network = NETWORKS["strided"], start: PCA | None = None
+    image_shape: ImageShape,
+    latent_dim: int,
+    network: Network = NETWORKS["strided"],
+    start: PCA | None = None,
+    *,
+    posterior: Callable[[int, int], Any] = IsotropicNormal,
+    likelihood: Any = None,
+    prior: nn.Module | Callable[[nn.Module], nn.Module] | None = None,
+    objective: Callable[..., Terms] | None = None,
 ) -> VAE:
-    """A convolutional VAE: isotropic q with K + 1 numbers, p(z) = N(0, I), Gaussian p(x|z) with one learned sigma.
+    """A variational autoencoder from parts; by default with an isotropic posterior and one learned sigma.
+
+    Args:
+        image_shape: Channels, height, width.
+        latent_dim: K.
+        network: The two backbones.
+        start: A PCA with K components. The VAE starts at probabilistic PCA where network and likelihood allow it, else
+            with the mean image where they allow that.
+        posterior: From the number of features and K to a posterior head.
+        likelihood: A likelihood head; by default ``Normal()``.
+        prior: A prior, or what makes one from the encoder (a VampPrior); by default N(0, I).
+        objective: What is lowered; by default the negative ELBO.
 
     Example:
-        >>> vae((1, 8, 8), 4).encoder(torch.zeros(2, 1, 8, 8)).mean.shape
-        torch.Size([2, 4])
+        >>> from lowerbound.likelihood import Laplace
+        >>> from lowerbound.posterior import DiagonalNormal
+        >>> model = vae((3, 7, 5), 4, posterior=DiagonalNormal, likelihood=Laplace())
+        >>> model.decoder(torch.zeros(2, 4)).mean.shape
+        torch.Size([2, 3, 7, 5])
     """
+    likelihood = Normal() if likelihood is None else likelihood
+    channels, height, width = image_shape
     backbone = network.encoder(image_shape)
-    encoder = nn.Sequential(backbone, IsotropicNormal(backbone.out_features, latent_dim))
-    decoder = nn.Sequential(network.decoder(image_shape, latent_dim), Normal())
-    model = VAE(encoder, decoder, StandardNormal(latent_dim), image_shape)
-    if start is not None:
+    encoder = nn.Sequential(backbone, posterior(backbone.out_features, latent_dim))
+    decoder = nn.Sequential(network.decoder((likelihood.numbers * channels, height, width), latent_dim), likelihood)
+    if start is not None and network.starts_at_pca and has_line(likelihood):
         start_at_probabilistic_pca(encoder, decoder, start)
-    return model
+    elif start is not None and network.starts_at_mean:
+        start_at_mean(encoder, decoder, start)
+    if prior is None:
+        prior = StandardNormal(latent_dim)
+    made = prior if isinstance(prior, nn.Module) else prior(encoder)
+    return VAE(encoder, decoder, made, image_shape, objective)
 
 
-def start_at_pca(encoder: nn.Sequential, decoder: nn.Module, pca: PCA) -> None:
-    """Set a strided encoder and decoder to PCA: h = V'(x - mean), x' = mean + V h, with its K eigenvectors V.
-
-    What the network adds to these lines is zero at first, so training starts with PCA's error.
-    """
-    _set_lines(encoder, decoder, pca, inward=pca.components, outward=pca.components.T)
-
-
-def start_at_probabilistic_pca(encoder: Any, decoder: Any, pca: PCA) -> None:
-    """Set a strided VAE to probabilistic PCA (Tipping & Bishop, 1999, equation 15 and section 3.2).
-
-    E[x|z] = mean + W z and E[z|x] = (W'W + sigma^2 I)^-1 W'(x - mean), with W = V (Lambda - sigma^2 I)^(1/2), so that
-    W'W + sigma^2 I = Lambda. Sigma of p(x|z) is probabilistic PCA's. Its posterior has precisions lambda_i / sigma^2; of all
-    isotropic q the ELBO, K log s - s^2 sum_i lambda_i / (2 sigma^2), prefers s^2 = K / sum_i (lambda_i / sigma^2).
-    """
-    noise = pca.noise_variance
-    variances = np.maximum(pca.scales**2, noise)
-    loadings = pca.components.T * np.sqrt(variances - noise)  # W, [P, K]
-    _set_lines(encoder, decoder[0], pca, inward=(loadings / variances).T, outward=loadings)
-    head, likelihood = encoder[-1], decoder[-1]
-    with torch.no_grad():
-        head.linear.weight[-1].zero_()
-        head.linear.bias[-1] = 0.5 * math.log(noise / variances.mean())
-        likelihood.log_scale.fill_(0.5 * math.log(noise))
-
-
-@torch.no_grad()
-def _set_lines(encoder: Any, decoder: Any, pca: PCA, inward: np.ndarray, outward: np.ndarray) -> None:
-    """Codes ``inward (x - mean)``, ``[K, P]``, and images ``mean + outward z``, ``[P, K]``; the rest of the networks at zero."""
-    backbone, head = encoder
-    k, pixels = inward.shape
-    mean = torch.from_numpy(pca.mean).view(backbone.bias.bias.shape)
-    backbone.bias.bias.copy_(-mean)
-    head.linear.weight[:k].zero_()
-    head.linear.weight[:k, -pixels:] = torch.from_numpy(inward)
-    head.linear.bias.zero_()
-    decoder.linear.weight.copy_(torch.from_numpy(outward))
-    decoder.bias.bias.copy_(mean)
-    decoder.layers[-1].weight.zero_()
-    decoder.layers[-1].bias.zero_()
+PLAIN = Parts("point", "none", "none", "squared")
 
 
 @dataclass(frozen=True)
@@ -167,13 +180,16 @@ class Recipe:
 
     Attributes:
         words: What it is, in words.
-        build: From an image shape, K, a network and a PCA to start from; None for PCA itself.
+        build: From an image shape, K, a network, a PCA to start from (or None), parts, and the number of training images;
+            None for PCA itself.
+        parts: What it is assembled from when nothing else is asked for.
         settings: Training by the default network's recipe, for a number of training images and their shape.
         tutorial: Training by the tutorial's recipe.
     """
 
     words: str
     build: Callable[..., Autoencoder | VAE] | None = None
+    parts: Parts = PLAIN
     settings: Callable[[int, ImageShape], Settings] = lambda images, shape: Settings(epochs=0)  # noqa: ARG005
     tutorial: Settings = field(default_factory=lambda: Settings(epochs=0))
 
@@ -195,23 +211,54 @@ def _one_cycle(
     return settings
 
 
+def _linear(  # a network has no say in it
+    shape: ImageShape, k: int, _: Network, start: PCA | None = None, parts: Parts = PLAIN, images: int = 0
+) -> Autoencoder:
+    return linear(shape, k, start, objective=parts.make_objective(images))
+
+
+def _conv(
+    shape: ImageShape, k: int, network: Network, start: PCA | None = None, parts: Parts = PLAIN, images: int = 0
+) -> Autoencoder:
+    return conv(shape, k, network, start, objective=parts.make_objective(images))
+
+
+def _vae(
+    shape: ImageShape, k: int, network: Network, start: PCA | None = None, parts: Parts | None = None, images: int = 0
+) -> VAE:
+    parts = Parts() if parts is None else parts
+    return vae(
+        shape,
+        k,
+        network,
+        start,
+        posterior=parts.make_head,
+        likelihood=parts.make_likelihood(shape),
+        prior=lambda encoder: parts.make_prior(encoder, shape, k, None if start is None else start.sample),
+        objective=parts.make_objective(images),
+    )
+
+
 RECIPES = {
     "pca": Recipe("principal component analysis, and as a density probabilistic PCA"),
     "linear": Recipe(
         "linear autoencoder",
-        lambda shape, k, network, start: linear(shape, k, start),  # noqa: ARG005
+        _linear,
+        PLAIN,
         _one_cycle(batch_size=250, learning_rate=1e-2, most_epochs=500, steps=3_000),
         Settings(epochs=20, batch_size=250, weight_decay=1e-5),
     ),
     "conv": Recipe(
         "convolutional autoencoder",
-        conv,
+        _conv,
+        PLAIN,
         _one_cycle(batch_size=100, learning_rate=3e-3, most_epochs=40),
         Settings(epochs=20, batch_size=250, weight_decay=1e-5),
     ),
     "vae": Recipe(
         "variational autoencoder",
-        vae,
+        _vae,
+        Parts(),
         _one_cycle(batch_size=100, learning_rate=3e-3, most_epochs=40),
         Settings(epochs=10, batch_size=100, weight_decay=1e-6),
     ),

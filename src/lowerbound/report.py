@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lowerbound import look
+from lowerbound.evaluation import Estimate
 from lowerbound.images import ImageSet
 from lowerbound.page import Section, Table, report
 from lowerbound.progress import Progress, quiet
+from lowerbound.recipes import recipe
+from lowerbound.replicates import averaged, differences, sentences
 from lowerbound.sections import sections
 from lowerbound.storage import Run
+from lowerbound.stored import StoredModel
 
-__all__ = ["FOOTNOTE", "HEADER", "rows", "verdict", "write_report"]
+__all__ = ["FOOTNOTE", "HEADER", "judgement", "rows", "verdict", "write_report"]
 
 HEADER = ("model", "K", "test MSE per pixel", "PSNR, dB", "SSIM", "test ELBO, nats", "seconds")
 FOOTNOTE = (
-    "± is one standard error over the test images. Pixels are in [0, 1]. PSNR is the mean over images. The ELBO has all "
+    "± is one standard error over the test images, and over seeds where there are several. Pixels are in [0, 1]. PSNR is "
+    "the mean over images. The ELBO has all "
     "constants and one draw from q per image; * for PCA it is the exact log p(x) of probabilistic PCA. Both are densities "
     "of real-valued pixels: they compare models of the same images, and are no log-likelihood of 8-bit data. Seconds are "
     "of training alone."
@@ -41,7 +47,7 @@ def rows(metrics: list[dict[str, Any]], *, errors: bool = True) -> list[tuple[st
 
     return [
         (
-            look.model_style(row["model"]).label,
+            look.model_style(row["model"]).label + (f", {row['seeds']} seeds" if row.get("seeds", 1) > 1 else ""),
             str(row["k"]),
             words(row["mse"], 6),
             words(row["psnr"], 2),
@@ -82,18 +88,50 @@ def verdict(metrics: list[dict[str, Any]], k: int) -> list[str]:
     return said
 
 
+def judgement(run: Run) -> list[str]:
+    """What the VAE of a run pays for its codes, and what that buys, in two sentences; none where there is no VAE to judge."""
+    k = run.about["shown_k"]
+    told = {row["model"]: Estimate(**row["told"]) for row in run.metrics if row["k"] == k and row.get("told")}
+    return sentences(k, run.measured("squared_error", k), told)
+
+
+def _differences(run: Run, k: int) -> Section:
+    """Every two models, image by image."""
+    words = {"squared_error": ("squared error per pixel", 6), "score": ("log p(x) or ELBO, nats", 1)}
+    lines = []
+    for name, (unit, digits) in words.items():
+        for (one, other), found in differences(run.measured(name, k)).items():
+            labels = [look.model_style(model).label for model in (other, one)]
+            between = (
+                f"{found.low:+.{digits}f} to {found.high:+.{digits}f}" if math.isfinite(found.low) else "not known"
+            )
+            lines.append(
+                (f"{labels[0]} less {labels[1]}", unit, f"{found.mean:+.{digits}f}", between, str(found.seeds))
+            )
+    header = ("models", "of", f"mean difference, K = {k}", "95 % interval", "seeds")
+    return Section(
+        "One model against another, image by image",
+        "The same test images through both models, and the mean of the differences. What makes an image hard is hard for "
+        "both and falls out, so a difference is known better than either number. With several seeds the interval holds for "
+        "another training, too; with one it is about these trained models alone.",
+        table=Table(header, lines),
+    )
+
+
 def write_report(run: Run, images: ImageSet, progress: Progress = quiet) -> Path:
     """Draw the figures of a run whose models are trained, and write its ``report.html``."""
-    k, metrics = run.about["shown_k"], run.metrics
+    k, metrics = run.about["shown_k"], averaged(run.metrics)
     kept = "Every model keeps the same number of values, K, of each image. "
     drawn = [Section("What was measured", kept + FOOTNOTE, table=Table(HEADER, rows(metrics)))]
+    if len(run.measured("squared_error", k)) > 1:
+        drawn.append(_differences(run, k))
     waiting = sections(run, images)
     with look.style(run.about["style"]), progress("figures and report", len(waiting)) as advance:
         for draw in waiting:
             drawn.append(draw())
             advance(1, drawn[-1].title)
         title = f"{run.about['source']['name']}: {_shape_words(images)} through K = {k} numbers"
-        return report(title, verdict(metrics, k), _facts(run), drawn, run.path / "report.html")
+        return report(title, verdict(metrics, k) + judgement(run), _facts(run), drawn, run.path / "report.html")
 
 
 def _shape_words(images: ImageSet) -> str:
@@ -108,7 +146,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     facts = [
         ("data", f"{source['source']}: {source['train']:,} training and {source['test']:,} test images"),
         *(("chosen for you", choice) for choice in source["choices"]),
-        *((stored.name, _settings_words(stored.settings.to_json())) for stored in trained),
+        *((stored.name, _settings_words(stored.settings.to_json()) + _parts_words(stored)) for stored in trained),
         ("network", trained[-1].network if trained else "none"),
         ("made", f"{about['created']} by lowerbound {machine['lowerbound']}, torch {machine['torch']}"),
         ("computed on", f"{machine['device']}, {machine['threads']} threads, {machine['system']}"),
@@ -117,6 +155,14 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     if source["skipped"]:
         facts.append(("left out", "; ".join(f"{file} ({reason})" for file, reason in source["skipped"])))
     return facts + ([("command", about["command"])] if about["command"] else [])
+
+
+def _parts_words(stored: StoredModel) -> str:
+    """What a model is assembled from, where that is not the usual; or the file of the user's that made it."""
+    if stored.outside is not None:
+        return f"; made by {stored.outside['name']}, sha256 {stored.outside['sha256']}"
+    parts, usual = stored.parts, recipe(stored.recipe).parts
+    return f"; {parts.words}" if parts is not None and parts != usual else ""
 
 
 def _settings_words(settings: dict[str, Any]) -> str:

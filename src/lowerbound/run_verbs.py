@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lowerbound.errors import InputError
+from lowerbound.errors import InputError, nearest
 from lowerbound.exports import ARRAY, FIGURE, TABLE, place, save_array, save_figure, save_table
 from lowerbound.options import (
     DataDir,
@@ -15,6 +15,7 @@ from lowerbound.options import (
     NewImages,
     OneK,
     Out,
+    Own,
     RunFolder,
     Seed,
     Size,
@@ -27,8 +28,11 @@ from lowerbound.options import (
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from lowerbound.images import Images
+    from lowerbound.storage import Run
+    from lowerbound.stored import Model, StoredModel
 
 __all__ = ["VERBS"]
 
@@ -41,23 +45,39 @@ def sample(
     number: Annotated[int, typer.Option("-n", metavar="N", help="How many", min=1, max=10_000_000)] = 25,
     model: ModelName = None,
     k: OneK = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Draw from a prior fitted to the training images' codes, and kept in the run: normal, gmm, mixture, vamp, flow",
+        ),
+    ] = None,
     seed: Seed = 0,
     out: Out = None,
+    data_dir: DataDir = None,
+    own: Own = None,
     style: Style = "plain",
 ) -> None:
-    """Decode random codes z ~ N(0, I) to new images: a figure, or an array with --out FILE.npy.
+    """Decode random codes to new images: a figure, or an array with --out FILE.npy.
+
+    Codes are drawn from the model's own prior, N(0, I) where it has none. A plain autoencoder's codes lie elsewhere: --prior fits
+    a distribution to them.
 
     Example: lowerbound sample runs/mnist-k20-2026-11-22 -n 25 --out new.png
-    """
-    import numpy as np
 
+    Example: lowerbound sample runs/mnist-k20-2026-11-22 --model conv --prior gmm
+    """
     from lowerbound import figures, look
+    from lowerbound.sections import random_codes
+    from lowerbound.vae import draw_codes
 
     with look.style(style):
         out = place(out, f"{run.name}-samples.png", FIGURE + ARRAY)
         _few_enough(number, out)
-        _, stored, fitted = open_model(run, model, k)
-        codes = np.random.default_rng(seed).standard_normal((number, stored.latent_dim)).astype(np.float32)
+        folder, stored, fitted = open_model(run, model, k, own)
+        codes = random_codes(fitted, stored.latent_dim, number, seed)
+        if prior is not None:
+            codes = draw_codes(_fitted_prior(folder, stored, fitted, prior, data_dir, seed), number, seed)
         made = fitted.inverse_transform(codes)
         if out.suffix.lower() in ARRAY:
             save_array(made, out, f"samples of {stored.name}")
@@ -76,6 +96,7 @@ def reconstruct(
     seed: Seed = 0,
     out: Out = None,
     data_dir: DataDir = None,
+    own: Own = None,
     style: Style = "plain",
 ) -> None:
     """Show images beside what each model keeps of them: a figure, or one model's reconstructions with --out FILE.npy.
@@ -89,13 +110,13 @@ def reconstruct(
     with look.style(style):
         out = place(out, f"{run.name}-reconstructions.png", FIGURE + ARRAY)
         if out.suffix.lower() in ARRAY:
-            folder, stored, fitted = open_model(run, model, k)
+            folder, stored, fitted = open_model(run, model, k, own)
             chosen = _some(images_for(folder, new_images, data_dir), number, seed)
             save_array(fitted.inverse_transform(fitted.transform(chosen)), out, f"reconstructions by {stored.name}")
             return
         number = 8 if number is None else number
         _few_enough(number, out)
-        folder, k, models = models_beside(run, model, k)
+        folder, k, models = models_beside(run, model, k, own)
         chosen = _some(images_for(folder, new_images, data_dir), number, seed)
         for name, one in models.items():
             error = squared_errors(one, chosen).mean()
@@ -112,6 +133,7 @@ def interpolate(
     seed: Seed = 0,
     out: Out = None,
     data_dir: DataDir = None,
+    own: Own = None,
     style: Style = "plain",
 ) -> None:
     """Show the way from one test image to another, in pixels and through the codes of each model, in 11 steps.
@@ -122,7 +144,7 @@ def interpolate(
 
     with look.style(style):
         out = place(out, f"{run.name}-interpolation.png", FIGURE)
-        folder, k, models = models_beside(run, model, k)
+        folder, k, models = models_beside(run, model, k, own)
         images = images_for(folder, None, data_dir)
         drawn = sections.pair(images, seed)
         begin, end = drawn[0] if first is None else first, drawn[1] if last is None else last
@@ -139,13 +161,14 @@ def encode(
     k: OneK = None,
     out: Out = None,
     data_dir: DataDir = None,
+    own: Own = None,
 ) -> None:
     """Write the codes of images, K numbers each, to a .npy or .parquet file (with names and labels in the latter).
 
     Example: lowerbound encode runs/mnist-k20-2026-11-22 my-digits/ --out codes.parquet
     """
     out = place(out, f"{run.name}-codes.npy", ARRAY + TABLE)
-    folder, stored, fitted = open_model(run, model, k)
+    folder, stored, fitted = open_model(run, model, k, own)
     images = images_for(folder, new_images, data_dir)
     codes = fitted.transform(images.pixels)
     if out.suffix.lower() in ARRAY:
@@ -182,13 +205,20 @@ def spectrum(
         save_figure(curves.eigenspectrum(explained, k), out)
 
 
-VERBS = (sample, reconstruct, interpolate, encode, spectrum)
+VERBS = (
+    ("sample", sample),
+    ("reconstruct", reconstruct),
+    ("interpolate", interpolate),
+    ("encode", encode),
+    ("spectrum", spectrum),
+)
 
 
 def _explained(source: str, data_dir: Path | None, size: int | None) -> tuple[np.ndarray, int]:
     """The fraction of variance in the first 0, 1, 2 ... components of a run's images or of a source's, and the usual K."""
-    from lowerbound.comparison import choose_k, images_of
+    from lowerbound.comparison import images_of
     from lowerbound.pca import PCA
+    from lowerbound.plan import choose_k
     from lowerbound.progress import terminal
     from lowerbound.storage import Run
 
@@ -201,6 +231,34 @@ def _explained(source: str, data_dir: Path | None, size: int | None) -> tuple[np
     if not isinstance(pca, PCA):
         pca = PCA(1).fit(images_of(run, data_dir, terminal).train.pixels, terminal)
     return pca.explained, run.about["shown_k"]
+
+
+def _fitted_prior(
+    run: Run, stored: StoredModel, model: Model, name: str, data_dir: Path | None, seed: int
+) -> torch.nn.Module:
+    """The prior of that name fitted to the codes of a run's training images, now or when it was first asked for."""
+    from lowerbound.comparison import images_of
+    from lowerbound.fitted import FITTED, fit_prior
+    from lowerbound.progress import terminal
+    from lowerbound.vae import VAE
+
+    if name not in FITTED:
+        raise InputError(f'no prior is called "{name}"{nearest(name, FITTED)}; expected one of {", ".join(FITTED)}')
+    kept = run.load_prior(stored, name, model)
+    if kept is not None:
+        return kept
+    images = images_of(run, data_dir, terminal).train.pixels
+    codes = model.draw(images, seed) if isinstance(model, VAE) else model.transform(images)
+    encoder = model.encoder if isinstance(model, VAE) else None
+    found = fit_prior(
+        name, codes, encoder=encoder, image_shape=stored.image_shape, images=images, seed=seed, progress=terminal
+    )
+    score, error = found.log_likelihood.mean, found.log_likelihood.standard_error
+    print(f"{name} prior of {stored.name}: {score:.2f} ± {error:.2f} nats per held-out code; kept in the run")
+    run.save_prior(
+        stored, name, found.prior, {"prior": name, "seed": seed, "nats_per_code": vars(found.log_likelihood)}
+    )
+    return found.prior
 
 
 def _some(images: Images, number: int | None, seed: int) -> np.ndarray:

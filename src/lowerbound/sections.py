@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 
 from lowerbound import curves, figures, look, maps
-from lowerbound.backbone import StridedEncoder, steps
+from lowerbound.backbone import StridedEncoder
 from lowerbound.images import Images, ImageSet, as_floats
+from lowerbound.layers import steps
 from lowerbound.page import Section
 from lowerbound.pca import PCA
+from lowerbound.replicates import averaged
 from lowerbound.schematic import Plane, schematic
-from lowerbound.storage import Model, Run
+from lowerbound.storage import Run
+from lowerbound.stored import Model
 from lowerbound.training import History
-from lowerbound.vae import VAE
+from lowerbound.vae import VAE, draw_codes
 
-__all__ = ["examples", "interpolate", "pair", "planes", "principal_axes", "reconstruct", "sections"]
+__all__ = ["examples", "interpolate", "pair", "planes", "principal_axes", "random_codes", "reconstruct", "sections"]
 
 SHOWN = 8  # images in a row
 STEPS = 11  # of an interpolation
@@ -26,7 +29,7 @@ STEPS = 11  # of an interpolation
 
 def sections(run: Run, images: ImageSet) -> list[Callable[[], Section]]:
     """The sections of the report in the order they are read; each draws and stores its figure when it is called."""
-    k, stored = run.about["shown_k"], run.models
+    k, stored = run.about["shown_k"], run.shown
     models = {each.recipe: run.load(each) for each in stored if each.latent_dim == k}
     ks = list(dict.fromkeys(each.latent_dim for each in stored))
     history = {each.recipe: run.history(each) for each in stored if each.latent_dim == k}
@@ -40,8 +43,7 @@ def sections(run: Run, images: ImageSet) -> list[Callable[[], Section]]:
     drawn.append(partial(_samples, run, models))
     if {"linear", "conv"} & set(models):
         drawn.append(partial(_losses, run, history))
-    if "vae" in models:
-        drawn.append(partial(_bound, run, history["vae"]))
+    drawn += [partial(_bound, run, history[name]) for name, model in models.items() if isinstance(model, VAE)]
     if {"conv", "vae"} & set(models):
         drawn.append(partial(_schematic, run, models))
     return drawn
@@ -76,7 +78,7 @@ def _spectrum(run: Run, pca: Any, k: int) -> Section:
 def _errors(run: Run) -> Section:
     """Error against K, where the run has more than one."""
     by_model: dict[str, tuple[list[float], list[float], list[float]]] = {}
-    for row in run.metrics:
+    for row in averaged(run.metrics):
         if row["mse"]["mean"] <= 0:  # a perfect image has no place on a logarithmic axis
             continue
         line = by_model.setdefault(row["model"], ([], [], []))
@@ -96,8 +98,8 @@ def _errors(run: Run) -> Section:
 
 def _reconstructions(run: Run, images: ImageSet, k: int) -> Section:
     shown = examples(images.test, SHOWN).pixels
-    models = {stored.recipe: run.load(stored) for stored in run.models if stored.latent_dim == k}
-    errors = {row["model"]: row["mse"]["mean"] for row in run.metrics if row["k"] == k}
+    models = {stored.recipe: run.load(stored) for stored in run.shown if stored.latent_dim == k}
+    errors = {row["model"]: row["mse"]["mean"] for row in averaged(run.metrics) if row["k"] == k}
     return _section(
         run,
         f"reconstructions-k{k}",
@@ -191,17 +193,31 @@ def _interpolation(run: Run, images: ImageSet, models: Mapping[str, Model]) -> S
 
 def _samples(run: Run, models: Mapping[str, Model]) -> Section:
     decoders = [name for name in ("pca", "conv", "vae") if name in models] or list(models)
-    codes = np.random.default_rng(run.models[0].settings.seed).standard_normal((25, run.about["shown_k"]))
-    made = {name: models[name].inverse_transform(codes.astype(np.float32)) for name in decoders}
+    seed, k = run.shown[0].settings.seed, run.about["shown_k"]
+    made = {name: models[name].inverse_transform(random_codes(models[name], k, 25, seed)) for name in decoders}
+    learned = any(_learned_prior(models[name]) for name in decoders)
     return _section(
         run,
         "samples",
         figures.samples_grid(made),
         "Images out of thin air",
-        "Each decoder at the same 25 codes drawn from N(0, I). Probabilistic PCA and the VAE were made for "
-        "such codes; where those of a plain autoencoder lie, nothing has decided.",
+        "Each decoder at the same 25 codes drawn from N(0, I)"
+        + ("; a VAE that learned its prior at 25 codes drawn from that. " if learned else ". ")
+        + "Probabilistic PCA and the VAE were made for such codes; where those of a plain autoencoder lie, nothing has decided.",
         "Grids of images decoded from random codes.",
     )
+
+
+def random_codes(model: Model, k: int, number: int, seed: int) -> np.ndarray:
+    """Codes ``[number, K]`` to decode: from N(0, I), the same for every model, or from the prior that a VAE has learned."""
+    if isinstance(model, VAE) and _learned_prior(model):
+        return draw_codes(model.prior, number, seed)
+    return np.random.default_rng(seed).standard_normal((number, k)).astype(np.float32)
+
+
+def _learned_prior(model: Model) -> bool:
+    """Whether a model's prior is another than N(0, I)."""
+    return isinstance(model, VAE) and any(True for _ in model.prior.parameters())
 
 
 def _losses(run: Run, history: Mapping[str, History]) -> Section:
@@ -217,14 +233,17 @@ def _losses(run: Run, history: Mapping[str, History]) -> Section:
 
 
 def _bound(run: Run, terms: History) -> Section:
+    apart = {"reconstruction": -terms["distortion"], "kl": terms["rate"]}
+    sigma = {"sigma": terms["sigma"]} if "sigma" in terms else {}
+    told = ": sigma, the learned pixel noise, carries most of the rise." if sigma else "."
     return _section(
         run,
         "elbo",
-        curves.elbo_curves({"reconstruction": -terms["distortion"], "kl": terms["rate"], "sigma": terms["sigma"]}),
+        curves.elbo_curves(apart | sigma),
         "What the bound is made of",
         "The ELBO is its reconstruction term less its KL term, in nats per image with all constants. Apart from each "
-        "other they show what the sum hides: sigma, the learned pixel noise, carries most of the rise.",
-        "ELBO, reconstruction term, KL term and sigma against training batch.",
+        f"other they show what the sum hides{told}",
+        "ELBO, reconstruction term and KL term against training batch.",
     )
 
 

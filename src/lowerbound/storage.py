@@ -13,15 +13,16 @@ Weights are safetensors and settings JSON: nothing that is read here can run cod
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from lowerbound.autoencoder import Autoencoder
 from lowerbound.errors import InputError, nearest
+from lowerbound.fitted import rebuild
 from lowerbound.formats import (
     check_like,
     from_state,
@@ -35,65 +36,16 @@ from lowerbound.formats import (
     to_state,
 )
 from lowerbound.images import ImageSet
-from lowerbound.pca import MOST_PIXELS, PCA
-from lowerbound.recipes import NETWORKS, RECIPES, recipe
-from lowerbound.training import History, Settings, State
+from lowerbound.outside import Outside
+from lowerbound.pca import PCA
+from lowerbound.stored import Model, StoredModel
+from lowerbound.training import History, State
 from lowerbound.vae import VAE
 from lowerbound.whole import make_folder, refuse_existing, write_whole
 
-__all__ = ["FORMAT", "Model", "Run", "StoredModel"]
+__all__ = ["FORMAT", "Run"]
 
-FORMAT = 1
-Model = PCA | Autoencoder | VAE
-
-
-@dataclass
-class StoredModel:
-    """One model of a run: which, of how many numbers, and how trained.
-
-    Attributes:
-        recipe: Its name in ``recipes.RECIPES``.
-        latent_dim: K.
-        image_shape: Channels, height, width.
-        network: Its name in ``recipes.NETWORKS``.
-        settings: How it is trained.
-    """
-
-    recipe: str
-    latent_dim: int
-    image_shape: tuple[int, int, int]
-    network: str = "strided"
-    settings: Settings = field(default_factory=lambda: Settings(epochs=0))
-
-    @property
-    def name(self) -> str:
-        """Its folder within the run."""
-        return f"{self.recipe}-k{self.latent_dim}"
-
-    def build(self, start: PCA | None = None) -> Autoencoder | VAE:
-        """The untrained model, its random weights fixed by the seed; started at a PCA where its network can be."""
-        build, network = RECIPES[self.recipe].build, NETWORKS[self.network]
-        if build is None:
-            raise InputError(f'a model "{self.recipe}" is not trained')
-        with torch.random.fork_rng([]):
-            torch.manual_seed(self.settings.seed)
-            start = start if network.starts_at_pca else None
-            return build(self.image_shape, self.latent_dim, network, start)
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it as JSON holds it."""
-        return {**vars(self), "image_shape": list(self.image_shape), "settings": self.settings.to_json()}
-
-    @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> StoredModel:
-        """What ``to_json`` stored."""
-        shape, settings = tuple(stored["image_shape"]), Settings.from_json(stored["settings"])
-        model = cls(**{**stored, "image_shape": shape, "settings": settings})
-        _, _ = recipe(model.recipe), NETWORKS[model.network]
-        channels, height, width = shape
-        if not (channels in (1, 3) and 1 <= model.latent_dim <= channels * height * width <= MOST_PIXELS):
-            raise ValueError(f"{model.name} of images {shape}")
-        return model
+FORMAT = 2  # 1 knew no parts
 
 
 class Run:
@@ -102,13 +54,14 @@ class Run:
     Args:
         path: The folder.
         about: What ``run.json`` holds.
+        outside: The user's function that makes its models, where one does.
     """
 
-    def __init__(self, path: Path, about: dict[str, Any]) -> None:
-        self.path, self.about = path, about
+    def __init__(self, path: Path, about: dict[str, Any], outside: Outside | None = None) -> None:
+        self.path, self.about, self.outside = path, about, outside
 
     @classmethod
-    def create(cls, path: Path, about: dict[str, Any]) -> Run:
+    def create(cls, path: Path, about: dict[str, Any], outside: Outside | None = None) -> Run:
         """Begin a run in a folder that is not there yet.
 
         Raises:
@@ -118,7 +71,7 @@ class Run:
         refuse_existing(path)
         make_folder(path, new=True)
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        run = cls(path, {"format": FORMAT, "status": "training", "created": created, **about})
+        run = cls(path, {"format": FORMAT, "status": "training", "created": created, **about}, outside)
         try:
             run.write_about()
         except BaseException:
@@ -127,12 +80,13 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, path: Path, *, unfinished: bool = False) -> Run:
+    def open(cls, path: Path, *, unfinished: bool = False, outside: Outside | None = None) -> Run:
         """A run that is there.
 
         Args:
             path: Its folder.
             unfinished: Whether one that is still training will do.
+            outside: The user's function that makes its models, where one does.
 
         Raises:
             InputError: No run is there, it is not finished, or a newer program wrote it.
@@ -142,7 +96,7 @@ class Run:
         if not file.is_file():
             what = "is no run folder (it has no run.json)" if path.is_dir() else "does not exist"
             raise InputError(f"{path} {what}; expected what `lowerbound compare` or `lowerbound train` wrote")
-        run = cls(path, read_json(file))
+        run = cls(path, read_json(file), outside)
         run._check()
         if run.about["status"] != "complete" and not unfinished:
             raise InputError(
@@ -155,7 +109,7 @@ class Run:
         """Refuse what is no ``run.json`` of this format."""
         file, about = self.path / "run.json", self.about
         found = about.get("format") if isinstance(about, dict) else None
-        if found != FORMAT:
+        if found not in (1, FORMAT):
             advice = "update lowerbound" if isinstance(found, int) and found > FORMAT else "the run is damaged"
             raise InputError(f"{file} has format {found}; this program reads {FORMAT}; {advice}")
         try:
@@ -197,13 +151,18 @@ class Run:
         """Its models, in the order in which they are trained."""
         return [StoredModel.from_json(stored) for stored in self.about["models"]]
 
+    @property
+    def shown(self) -> list[StoredModel]:
+        """Those that figures show: of each model and K the first, not its repetitions with other seeds."""
+        return [model for model in self.models if not model.replicate]
+
     def choose(self, recipe: str | None = None, latent_dim: int | None = None) -> StoredModel:
         """The model of a name and a K; by default the VAE, else the last, with the K that the figures show.
 
         Raises:
             InputError: The run has no such model.
         """
-        there = self.models
+        there = self.shown
         if recipe is None:
             names = [model.recipe for model in there]
             recipe = "vae" if "vae" in names else names[-1]
@@ -234,6 +193,42 @@ class Run:
             write_whole(folder / "history.csv", to_csv(history))
         write_whole(folder / "model.json", to_json(stored.to_json()))
         write_whole(folder / "model.safetensors", to_bytes(tensors))
+
+    def save_measured(self, stored: StoredModel, errors: np.ndarray, scores: np.ndarray | None) -> None:
+        """Write what was measured of each test image ``[N]``: squared error per pixel, and the score where there is one."""
+        measured = {"squared_error": errors} | ({} if scores is None else {"score": scores})
+        tensors = {name: torch.from_numpy(np.asarray(values, np.float64)) for name, values in measured.items()}
+        write_whole(self.folder(stored) / "test.safetensors", to_bytes(tensors))
+
+    def measured(self, name: str, latent_dim: int) -> dict[str, np.ndarray]:
+        """Of each model of a K, ``squared_error`` or ``score`` of each test image under each of S seeds, ``[S, N]``."""
+        found: dict[str, list[np.ndarray]] = {}
+        for stored in self.models:
+            file = self.folder(stored) / "test.safetensors"
+            if stored.latent_dim == latent_dim and file.is_file():  # runs of the first format have none
+                tensors = read_tensors(file)
+                if name in tensors:
+                    found.setdefault(stored.recipe, []).append(tensors[name].numpy())
+        return {recipe: np.stack(values) for recipe, values in found.items()}
+
+    def save_prior(self, stored: StoredModel, name: str, prior: nn.Module, about: dict[str, Any]) -> None:
+        """Write a prior that was fitted to a model's codes, and what is known of the fit."""
+        write_whole(self.folder(stored) / f"prior-{name}.json", to_json(about))
+        write_whole(self.folder(stored) / f"prior-{name}.safetensors", to_bytes(prior.state_dict()))
+
+    def load_prior(self, stored: StoredModel, name: str, model: Model) -> nn.Module | None:
+        """The fitted prior of that name; None where none was fitted yet.
+
+        Raises:
+            InputError: A file that holds no such prior.
+        """
+        file = self.folder(stored) / f"prior-{name}.safetensors"
+        if not file.is_file():
+            return None
+        try:
+            return rebuild(name, read_tensors(file), encoder=model.encoder if isinstance(model, VAE) else None)
+        except InputError as error:
+            raise InputError(f"{file}: {error}; remove the file to fit it again") from error
 
     def save_checkpoint(self, stored: StoredModel, model: Autoencoder | VAE, state: State) -> None:
         """Write all that training needs to go on, in one file, so that it can never disagree with itself."""
@@ -266,7 +261,7 @@ class Run:
         if stored.recipe == "pca":
             check_like(file, tensors, pca_like(stored.latent_dim, stored.image_shape, tensors))
             return PCA.from_tensors({name: tensor.numpy() for name, tensor in tensors.items()}, stored.image_shape)
-        model = stored.build()
+        model = stored.build(outside=self.outside)
         check_like(file, tensors, model.state_dict())
         model.load_state_dict(tensors)
         return model.eval()

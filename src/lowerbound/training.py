@@ -1,4 +1,4 @@
-"""One training loop for every model: anything with ``.loss(images) -> Terms``. The only file that knows devices.
+"""One training loop for every model: anything with ``.loss(images, fraction) -> Terms``. The only file that knows devices.
 
 Order and noise are functions of (seed, epoch, step), never of what ran before: a run that goes on from a checkpoint takes
 the same steps as one that was never interrupted, to the last bit on the same machine and threads.
@@ -46,8 +46,8 @@ class DivergedError(RuntimeError):
 class Trainable(Protocol):
     """What the loop asks of a model besides being an ``nn.Module``."""
 
-    def loss(self, images: Tensor) -> Any:
-        """Terms of the objective for images ``[batch, C, H, W]``."""
+    def loss(self, images: Tensor, fraction: float) -> Any:
+        """Terms of the objective for images ``[batch, C, H, W]``, when a fraction of the training is done."""
         ...
 
     def gauges(self) -> Mapping[str, Tensor]:
@@ -190,7 +190,7 @@ def run(
     """Train a model on images until the settings' epochs are done.
 
     Args:
-        model: Has ``loss(images) -> Terms`` and ``gauges()``; trained in place, on the CPU again afterwards.
+        model: Has ``loss(images, fraction) -> Terms`` and ``gauges()``; trained in place, on the CPU again afterwards.
         pixels: uint8 ``[N, C, H, W]``; never copied whole.
         settings: How.
         state: Where an earlier training stopped; by default the beginning.
@@ -253,12 +253,13 @@ def _epoch(
     names: list[str] = []
     for step, batch in enumerate(batches(pixels, settings, state.epochs)):
         done = (state.epochs - settings.begin) * steps + step
+        fraction = 1.0 if settings.begin else done / cycle  # trained on, a model is past what its objective began with
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * settings.schedule((done + 1) / (cycle + 1))
         torch.manual_seed(seed_of(settings.seed, NOISE, state.epochs, step))
         images = torch.from_numpy(batch).to(device).float().div_(255)
         try:
-            columns = _step(model, optimizer, images)
+            columns = _step(model, optimizer, images, fraction)
         except ValueError as error:  # torch.distributions takes no parameters that are not numbers
             if _is_broken(model) or "invalid values" in str(error):
                 raise _diverged(settings, state) from error
@@ -276,9 +277,9 @@ def _epoch(
     return dict(zip(names, table.T.copy(), strict=True))
 
 
-def _step(model: Any, optimizer: torch.optim.Adam, images: Tensor) -> dict[str, Tensor]:
+def _step(model: Any, optimizer: torch.optim.Adam, images: Tensor, fraction: float) -> dict[str, Tensor]:
     """One step down the gradient of the mean loss; the terms, averaged over the batch, and the model's gauges."""
-    terms = model.loss(images)
+    terms = model.loss(images, fraction)
     optimizer.zero_grad()
     terms.loss.mean().backward()
     optimizer.step()

@@ -14,7 +14,15 @@ from lowerbound.images import as_floats
 from lowerbound.objective import Elbo, Terms
 from lowerbound.training import Settings, batched, run
 
-__all__ = ["VAE"]
+__all__ = ["VAE", "draw_codes"]
+
+
+@torch.no_grad()
+def draw_codes(prior: nn.Module, number: int, seed: int = 0) -> np.ndarray:
+    """Codes ``[number, K]`` drawn from a prior."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        return prior().sample(torch.Size([number])).numpy()
 
 
 class VAE(nn.Module):
@@ -25,7 +33,7 @@ class VAE(nn.Module):
         decoder: Codes ``[..., K]`` to a distribution over images: a backbone and a likelihood head.
         prior: Nothing to a distribution over codes ``[K]``.
         image_shape: Channels, height, width.
-        objective: Terms per image of a model and images.
+        objective: Terms per image of a model, images and the fraction of training that is done; by default the ELBO.
 
     Example:
         >>> from lowerbound import recipes
@@ -41,15 +49,20 @@ class VAE(nn.Module):
         decoder: nn.Sequential,
         prior: nn.Module,
         image_shape: tuple[int, int, int],
-        objective: Callable[[Any, Tensor], Terms] | None = None,
+        objective: Callable[[Any, Tensor, float], Terms] | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.prior, self.image_shape = encoder, decoder, prior, image_shape
         self.objective = Elbo() if objective is None else objective
 
-    def loss(self, images: Tensor) -> Terms:
-        """Terms of the objective for images ``[batch, C, H, W]`` in [0, 1], nats per image."""
-        return self.objective(self, images)
+    def loss(self, images: Tensor, fraction: float = 1.0) -> Terms:
+        """Terms of the objective, nats per image, for images ``[batch, C, H, W]`` in [0, 1].
+
+        Args:
+            images: To learn from.
+            fraction: How much of the training is done, for objectives whose weights change on the way.
+        """
+        return self.objective(self, images, fraction)
 
     @property
     def likelihood(self) -> Any:
@@ -57,8 +70,8 @@ class VAE(nn.Module):
         return self.decoder[-1]
 
     def gauges(self) -> Mapping[str, Tensor]:
-        """Sigma of the pixel noise, in pixel units: it hides behind the ELBO and carries most of it."""
-        return {"sigma": self.likelihood.scale.mean()}
+        """Sigma of the pixel noise, in pixel units, where it is learned: it hides behind the ELBO and carries most of it."""
+        return self.likelihood.gauges()
 
     def fit(self, images: np.ndarray, settings: Settings | None = None, **how: Any) -> VAE:
         """Train on images uint8 ``[N, C, H, W]``; more words as in ``training.run``."""
@@ -70,16 +83,19 @@ class VAE(nn.Module):
         """Codes ``[N, K]`` of images ``[N, C, H, W]``: the mean of q(z|x), the same at every call."""
         return encode_images(self.encoder, images, self.image_shape)
 
+    def draw(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
+        """Codes ``[N, K]``, one drawn from q(z|x) of each image ``[N, C, H, W]``."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            return batched(lambda x: self.encoder(x).sample(), images, lambda block: as_floats(block, self.image_shape))
+
     def inverse_transform(self, codes: np.ndarray) -> np.ndarray:
         """Images ``[N, C, H, W]``, the mean of p(x|z) in pixel units (not clipped), of codes ``[N, K]``."""
         return decode_images(lambda z: self.decoder(z).mean, codes, self.prior().event_shape[0])
 
     def sample(self, number: int, seed: int = 0) -> np.ndarray:
         """Images ``[number, C, H, W]`` decoded from codes drawn from the prior, without pixel noise."""
-        with torch.random.fork_rng([]):
-            torch.manual_seed(seed)
-            codes = self.prior().sample(torch.Size([number]))
-        return self.inverse_transform(codes.numpy())
+        return self.inverse_transform(draw_codes(self.prior, number, seed))
 
     def score_samples(self, images: np.ndarray, *, samples: int = 1, seed: int = 0) -> np.ndarray:
         """The evidence lower bound of each image, nats with all constants: ``[N]``.

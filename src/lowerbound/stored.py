@@ -1,0 +1,123 @@
+"""What one model of a run is: its recipe, its parts and its training, as a run folder keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from lowerbound.autoencoder import Autoencoder
+from lowerbound.errors import InputError
+from lowerbound.outside import Outside
+from lowerbound.parts import Parts
+from lowerbound.pca import MOST_PIXELS, PCA
+from lowerbound.recipes import NETWORKS, RECIPES, recipe
+from lowerbound.training import Settings
+from lowerbound.vae import VAE
+
+__all__ = ["OWN", "Model", "StoredModel"]
+
+Model = PCA | Autoencoder | VAE
+OWN = "own"  # the recipe of a model that a file of the user's makes
+
+
+@dataclass
+class StoredModel:
+    """One model of a run: which, of how many numbers, and how trained.
+
+    Attributes:
+        recipe: Its name in ``recipes.RECIPES``, or ``OWN``.
+        latent_dim: K.
+        image_shape: Channels, height, width.
+        network: Its name in ``recipes.NETWORKS``.
+        settings: How it is trained.
+        parts: What it is assembled from.
+        images: Number of training images.
+        replicate: 0, or which repetition with another seed it is.
+        outside: Of ``OWN``: name and sha256 of the file and function that make it.
+    """
+
+    recipe: str
+    latent_dim: int
+    image_shape: tuple[int, int, int]
+    network: str = "strided"
+    settings: Settings = field(default_factory=lambda: Settings(epochs=0))
+    parts: Parts | None = None
+    images: int = 0
+    replicate: int = 0
+    outside: dict[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        """Fill in the recipe's own parts."""
+        if self.parts is None:
+            self.parts = RECIPES[self.recipe].parts if self.recipe in RECIPES else Parts()
+
+    @property
+    def name(self) -> str:
+        """Its folder within the run."""
+        return f"{self.recipe}-k{self.latent_dim}" + (f"-seed{self.settings.seed}" if self.replicate else "")
+
+    def build(self, start: PCA | None = None, outside: Outside | None = None) -> Autoencoder | VAE:
+        """The untrained model, its random weights fixed by the seed; started at a PCA where its network can be.
+
+        Args:
+            start: A PCA with K components.
+            outside: The user's function, for a model that one makes.
+
+        Raises:
+            InputError: A model that is not trained, or whose file was not given, or was given another one.
+        """
+        with torch.random.fork_rng([]):
+            torch.manual_seed(self.settings.seed)
+            if self.recipe == OWN:
+                return self._own(outside)
+            build, network = RECIPES[self.recipe].build, NETWORKS[self.network]
+            if build is None:
+                raise InputError(f'a model "{self.recipe}" is not trained')
+            start = start if network.starts_at_mean else None
+            return build(self.image_shape, self.latent_dim, network, start, self.parts, self.images)
+
+    def _own(self, outside: Outside | None) -> Autoencoder | VAE:
+        """The model that the user's function makes."""
+        wanted = self.outside or {"name": "", "sha256": ""}
+        if outside is None:
+            raise InputError(
+                f"{self.name} was made by {wanted['name']}, whose code no run holds; give the file: --recipe {wanted['name']}"
+            )
+        if outside.sha256 != wanted["sha256"]:
+            raise InputError(
+                f"{outside.name} is not the file that {self.name} was made with (sha256 {outside.sha256[:12]}, "
+                f"expected {wanted['sha256'][:12]}); give the file as it was"
+            )
+        model = outside.function(self.image_shape, self.latent_dim)
+        if not isinstance(model, Autoencoder | VAE):
+            raise InputError(f"{outside.name} made a {type(model).__name__}; expected a lowerbound VAE or Autoencoder")
+        return model
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON holds it."""
+        parts = (self.parts or Parts()).to_json()
+        return {
+            **vars(self),
+            "image_shape": list(self.image_shape),
+            "settings": self.settings.to_json(),
+            "parts": parts,
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> StoredModel:
+        """What ``to_json`` stored, now or in the first format, which knew no parts."""
+        shape, settings = tuple(stored["image_shape"]), Settings.from_json(stored["settings"])
+        parts = Parts(**stored["parts"]) if stored.get("parts") else None
+        model = cls(**{**stored, "image_shape": shape, "settings": settings, "parts": parts})
+        if model.recipe == OWN:
+            if not {"name", "sha256"} <= set(model.outside or ()):
+                raise ValueError(f"{model.name} without the file it was made with")
+        else:
+            recipe(model.recipe)
+        _ = NETWORKS[model.network]
+        channels, height, width = shape
+        if not (channels in (1, 3) and 1 <= model.latent_dim <= channels * height * width <= MOST_PIXELS):
+            raise ValueError(f"{model.name} of images {shape}")
+        return model
