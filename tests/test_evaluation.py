@@ -15,6 +15,7 @@ from lowerbound.evaluation import (
     Compressor,
     Estimate,
     Generator,
+    Measurement,
     evaluate,
     squared_errors,
     structural_similarity,
@@ -181,3 +182,24 @@ def test_progress_counts_every_image():
     evaluate(Shifted(0.1), noise(BLOCK + 7, (1, 4, 5)), Bar)
     assert sum(counted) == 0
     assert len(counted) == 3
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=50))
+def test_a_share_has_the_error_of_a_binomial(truths):
+    found, share = Estimate.of_share(np.array(truths)), sum(truths) / len(truths)
+    assert found.mean == pytest.approx(share)
+    assert found.standard_error == pytest.approx(math.sqrt(share * (1 - share) / len(truths)))
+
+
+def test_a_measurement_is_json_whatever_is_not_known():
+    known = Measurement.of("rate", Estimate(2.5, 0.5), "nats per image", "KL over 9 images")
+    assert json.loads(json.dumps(known.to_json())) == {
+        "name": "rate",
+        "value": 2.5,
+        "standard_error": 0.5,
+        "unit": "nats per image",
+        "protocol": "KL over 9 images",
+    }
+    unknown = Measurement.of("rate", Estimate(math.nan, math.nan), "nats", "of one image")
+    assert json.loads(json.dumps(unknown.to_json(), allow_nan=False))["value"] is None
+    assert unknown.standard_error is None

@@ -12,7 +12,16 @@ import numpy as np
 from lowerbound.images import as_floats
 from lowerbound.progress import Progress, quiet
 
-__all__ = ["Compressor", "Estimate", "Evaluation", "Generator", "evaluate", "squared_errors", "structural_similarity"]
+__all__ = [
+    "Compressor",
+    "Estimate",
+    "Evaluation",
+    "Generator",
+    "Measurement",
+    "evaluate",
+    "squared_errors",
+    "structural_similarity",
+]
 
 BLOCK = 500  # images that are reconstructed and compared at a time
 
@@ -62,6 +71,51 @@ class Estimate:
         error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
         return cls(float(values.mean()), float(error))
 
+    @classmethod
+    def of_share(cls, right: np.ndarray) -> Estimate:
+        """Of how often something holds, one truth value per image ``[N]``: the error is the binomial's, sqrt(p (1 - p) / N).
+
+        Example:
+            >>> Estimate.of_share(np.array([True, True, True, False]))
+            Estimate(mean=0.75, standard_error=0.21650635094610965)
+        """
+        share = float(np.mean(right))
+        return cls(share, math.sqrt(share * (1 - share) / len(right)))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number about a model, with all that is needed to read it.
+
+    Attributes:
+        name: What it is.
+        value: The number.
+        standard_error: Its standard error over what the protocol says; None where there is none.
+        unit: Its unit.
+        protocol: Over which images, with which settings, by which formula.
+    """
+
+    name: str
+    value: float
+    standard_error: float | None
+    unit: str
+    protocol: str
+
+    @classmethod
+    def of(cls, name: str, estimate: Estimate, unit: str, protocol: str) -> Measurement:
+        """An estimate with its words.
+
+        Example:
+            >>> Measurement.of("rate", Estimate(20.5, 0.25), "nats per image", "KL(q(z|x) || p(z)), 100 images").value
+            20.5
+        """
+        error = estimate.standard_error if math.isfinite(estimate.standard_error) else None
+        return cls(name, estimate.mean, error, unit, protocol)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON holds it: null for what is not finite."""
+        return {**vars(self), "value": self.value if math.isfinite(self.value) else None}
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -73,6 +127,8 @@ class Evaluation:
         psnr: Peak signal-to-noise ratio in decibels, the mean over images.
         ssim: Structural similarity, 1 for identical images.
         score: log p(x) or the ELBO in nats per image with all constants; None without a density.
+        errors: The mean squared error per pixel of each image, ``[N]``.
+        scores: The score of each image, ``[N]``; None without a density.
     """
 
     images: int
@@ -80,11 +136,13 @@ class Evaluation:
     psnr: Estimate
     ssim: Estimate
     score: Estimate | None
+    errors: np.ndarray
+    scores: np.ndarray | None
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers as JSON holds them: null for the standard error of a single image."""
-        estimates = {name: value and _finite(vars(value)) for name, value in vars(self).items() if name != "images"}
-        return {"images": self.images, **estimates}
+        """The means as JSON holds them: null for the standard error of a single image."""
+        estimates = {name: getattr(self, name) for name in ("mse", "psnr", "ssim", "score")}
+        return {"images": self.images, **{name: each and _finite(vars(each)) for name, each in estimates.items()}}
 
 
 def _finite(estimate: dict[str, float]) -> dict[str, float | None]:
@@ -124,6 +182,8 @@ def evaluate(
         psnr=Estimate.of(-10 * np.log10(np.maximum(error, 1e-12))),  # a perfect image counts as 120 dB
         ssim=Estimate.of(np.concatenate(similarities)),
         score=None if scores is None else Estimate.of(scores),
+        errors=error,
+        scores=scores,
     )
 
 
