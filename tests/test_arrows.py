@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = {file.stem: file for file in (ROOT / "src" / "lowerbound").glob("*.py")}
 PARTS = [
+    "divergence",
     *("backbone", "bounding", "posterior", "flow", "prior"),
     *("likelihood", "noise", "levels", "binary", "objective", "schedule", "importance", "matching"),
 ]

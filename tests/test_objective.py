@@ -21,20 +21,11 @@ from torch.distributions import (
 )
 
 from lowerbound import recipes
+from lowerbound.divergence import analytic_kl, draw, is_factorised, kl_per_dimension, sampled_kl
 from lowerbound.errors import InputError
 from lowerbound.importance import ImportanceWeighted
 from lowerbound.matching import MatchedCodes, MaximumMeanDiscrepancy, TotalCorrelation
-from lowerbound.objective import (
-    Denoising,
-    Elbo,
-    SquaredError,
-    Terms,
-    analytic_kl,
-    draw,
-    is_factorised,
-    kl_per_dimension,
-    sampled_kl,
-)
+from lowerbound.objective import Denoising, Elbo, SquaredError, Terms
 from lowerbound.posterior import IsotropicNormal, PointMass
 from lowerbound.prior import StandardNormal
 from lowerbound.schedule import Linear, warm_up

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lowerbound import advice_verbs, evaluation_verbs, inference_verbs, run_verbs
+from lowerbound import advice_verbs, evaluation_verbs, inference_verbs, nats_verbs, run_verbs
 from lowerbound.data_verbs import data_app
 from lowerbound.errors import InputError
 from lowerbound.options import DataDir, Seed, Size, SourceName, Style, load_source, numbers, whole
@@ -206,7 +206,13 @@ def train(
         _begin(source, _plan(models, k, network, epochs, seed, style, parts=given, own=own), out, data_dir, size)
 
 
-for name, verb in (*run_verbs.VERBS, *inference_verbs.VERBS, *evaluation_verbs.VERBS, *advice_verbs.VERBS):
+for name, verb in (
+    *run_verbs.VERBS,
+    *inference_verbs.VERBS,
+    *nats_verbs.VERBS,
+    *evaluation_verbs.VERBS,
+    *advice_verbs.VERBS,
+):
     app.command(name)(verb)
 
 

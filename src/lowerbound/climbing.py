@@ -5,9 +5,12 @@ which the gradient for the mean is exact wherever log p(x|z) is quadratic. The
 gradient for its widths flows through the draws alone, so that its noise fades as q nears p(z|x) (Roeder et al., 2017,
 https://arxiv.org/abs/1703.09194).
 
-Adam climbs in rounds. At the end of each an image's
-average phi of the round's second half is held against where it began, under the same draws; gains that stay below the
-tolerance first lower that image's rate, and then end its ascent.
+Adam climbs in rounds. At the end of each an image's average phi of the round's second half is held against where it began,
+under draws that are the same for all checks, so that each costs one decoding; gains that stay below the tolerance first lower
+that image's rate, and then end its ascent.
+
+All but the decoding is kept lean: beside a small decoder, distributions that are made twice or checked at every step would
+cost as much as the decoder itself.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal, Normal
 
-from lowerbound.objective import analytic_kl, draw
+from lowerbound.divergence import analytic_kl, draw
 from lowerbound.progress import Advance
 
 __all__ = ["How", "ascend", "seeded"]
@@ -31,7 +34,7 @@ ROUND = 20  # steps until an image's progress is looked at
 DROP = 0.3  # what an image's rate falls to where a round gained less than the tolerance
 DROPS = 2  # so many times, then it has converged
 LOSS = 0.5  # nats: a round that seems to lose more is undone
-CHECKS = 16  # draws under which two phi are compared
+CHECKS = 16  # draws under which phi are compared
 BETAS = (0.9, 0.99)  # of Adam; gradients change within tens of steps, not thousands
 
 
@@ -54,6 +57,9 @@ def ascend(how: How, images: Tensor, start: Tensor, advance: Advance) -> tuple[T
     adam = _Adam.at_rest(best, how.rate)
     drops = torch.zeros(len(images), dtype=torch.long)
     active = torch.arange(len(images))
+    checks = torch.get_rng_state()
+    first = height = _height(how, images, best, active, checks)
+    torch.randn(CHECKS, *best.shape)  # so that the climb's draws are others
     begin = 0
     while begin < how.steps and len(active):
         end = min(begin + ROUND, how.steps)
@@ -65,9 +71,12 @@ def ascend(how: How, images: Tensor, start: Tensor, advance: Advance) -> tuple[T
         if how.tolerance is None:
             best[active] = phi
             continue
-        gain = _gain(how, x, best[active], phi)
+        reached = best.index_copy(0, active, phi)
+        now = _height(how, images, reached, active, checks)
+        gain = now[active] - height[active]
         kept = gain > -LOSS  # where a gain is smaller than the noise of its check, the gradient knows better
-        best[active] = torch.where(kept.unsqueeze(1), phi, best[active])
+        moved = active[kept]
+        best[moved], height = reached[moved], height.index_copy(0, moved, now[moved])
         slow = ~(gain > how.tolerance)
         drops[active] += slow
         adam.begin_again(active[slow])
@@ -75,7 +84,7 @@ def ascend(how: How, images: Tensor, start: Tensor, advance: Advance) -> tuple[T
         advance(int((~still).sum()) * (how.steps - begin), f"step {begin}")
         active = active[still]
     if how.tolerance is not None:
-        worse = _gain(how, images, start, best) < 0
+        worse = height < first
         best[worse] = start[worse]
     return best, curve
 
@@ -141,13 +150,16 @@ def _terms(how: How, images: Tensor, phi: Tensor) -> tuple[Tensor, Tensor, Tenso
     q = how.family.from_phi(phi)
     z, log_q = _mirrored(q, how.samples)
     reconstruction = how.density(z).log_prob(images).mean(0)
+    fixed = _held(q)
+    if fixed is not None:
+        path = (fixed.log_prob(z) - how.prior.log_prob(z)).mean(0)
+        with torch.no_grad():  # to be shown, not climbed
+            kl = analytic_kl(fixed, how.prior)
+        return reconstruction, path if kl is None else kl, path
     kl = analytic_kl(q, how.prior)
     if kl is None:
         kl = ((q.log_prob(z) if log_q is None else log_q) - how.prior.log_prob(z)).mean(0)
-    if not _is_normal(q) or not phi.requires_grad:
-        return reconstruction, kl, kl
-    fixed = how.family.from_phi(phi.detach())
-    return reconstruction, kl, (fixed.log_prob(z) - how.prior.log_prob(z)).mean(0)
+    return reconstruction, kl, kl
 
 
 def _mirrored(q: Distribution, samples: int) -> tuple[Tensor, Tensor | None]:
@@ -162,16 +174,34 @@ def _is_normal(q: Distribution) -> bool:
     return isinstance(q, MultivariateNormal) or (isinstance(q, Independent) and isinstance(q.base_dist, Normal))
 
 
+def _held(q: Distribution) -> Distribution | None:
+    """A normal q whose parameters no gradient reaches, for densities of its own draws, which need no checks; else None."""
+    if isinstance(q, MultivariateNormal):
+        return MultivariateNormal(q.loc.detach(), scale_tril=q.scale_tril.detach(), validate_args=False)
+    if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
+        normal = Normal(q.base_dist.loc.detach(), q.base_dist.scale.detach(), validate_args=False)
+        return Independent(normal, q.reinterpreted_batch_ndims, validate_args=False)
+    return None
+
+
 @torch.no_grad()
-def _gain(how: How, images: Tensor, old: Tensor, new: Tensor) -> Tensor:
-    """ELBO at new phi less that at old, ``[batch]``, under the same draws."""
-    seed = int(torch.randint(2**62, ()))
-    values = []
-    for phi in (old, new):
-        with seeded(seed):
-            terms = [_terms(how, images, phi) for _ in range(max(1, CHECKS // how.samples))]
-            values.append(sum((reconstruction - kl for reconstruction, kl, _ in terms), torch.zeros(())) / len(terms))
-    return values[1] - values[0]
+def _height(how: How, images: Tensor, phi: Tensor, active: Tensor, draws: Tensor) -> Tensor:
+    """ELBO at phi ``[batch, P]``, ``[batch]``, under draws that a state of the random numbers fixes; of the active alone.
+
+    Draws are made for all, so that an image's are the same whichever others are active: what they err by falls out of gains.
+    """
+    if how.tolerance is None:
+        return phi.new_zeros(len(phi))
+    state = torch.get_rng_state()
+    torch.set_rng_state(draws)
+    q = how.family.from_phi(phi)
+    z, log_q = _mirrored(q, CHECKS)
+    torch.set_rng_state(state)
+    log_p = how.density(z[:, active]).log_prob(images[active]).mean(0)
+    kl = analytic_kl(q, how.prior)
+    if kl is None:
+        kl = ((q.log_prob(z) if log_q is None else log_q) - how.prior.log_prob(z)).mean(0)
+    return phi.new_full((len(phi),), -torch.inf).index_copy(0, active, log_p - kl[active])
 
 
 @contextmanager

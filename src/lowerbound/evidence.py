@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from lowerbound.divergence import draw
 from lowerbound.errors import InputError
 from lowerbound.evaluation import Estimate
 from lowerbound.images import as_floats
-from lowerbound.objective import draw
 from lowerbound.progress import Advance, Progress, quiet
 from lowerbound.training import seed_of
 

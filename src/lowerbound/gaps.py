@@ -19,11 +19,11 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from lowerbound.annealing import annealed
+from lowerbound.divergence import analytic_kl
 from lowerbound.errors import InputError
 from lowerbound.evaluation import Estimate
 from lowerbound.evidence import Evidence, evidence, images_of
 from lowerbound.inference import infer
-from lowerbound.objective import analytic_kl
 from lowerbound.posterior import DiagonalNormal, FullNormal, IsotropicNormal
 from lowerbound.progress import Progress, quiet
 

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from lowerbound.divergence import draw
 from lowerbound.errors import InputError
-from lowerbound.objective import Generative, Terms, draw, image_density, posterior_and_prior
+from lowerbound.objective import Generative, Terms, image_density, posterior_and_prior
 
 __all__ = ["ImportanceWeighted", "log_weights"]
 

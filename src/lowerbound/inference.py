@@ -22,12 +22,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution
 
 from lowerbound.climbing import How, ascend, seeded
+from lowerbound.divergence import draw
 from lowerbound.errors import InputError
 from lowerbound.images import as_floats
-from lowerbound.objective import draw
+from lowerbound.noise import NormalNoise
 from lowerbound.posterior import IsotropicNormal
 from lowerbound.prior import StandardNormal
 from lowerbound.progress import Progress, quiet
@@ -223,6 +224,8 @@ def _density(decoder: Decoder, sigma: float | None) -> Callable[[Tensor], Distri
     if sigma is not None and not 0 < sigma < math.inf:
         raise InputError(f"sigma is {sigma:g}; expected the pixels' noise, above 0 in pixel units of [0, 1]")
 
+    noise = _like(decoder).new_tensor(math.nan if sigma is None else sigma)
+
     def density(z: Tensor) -> Distribution:
         decoded = decoder(z)
         if sigma is None:
@@ -230,7 +233,7 @@ def _density(decoder: Decoder, sigma: float | None) -> Callable[[Tensor], Distri
                 raise InputError("the decoder returns images without noise; give sigma, such as sigma=0.5")
             return decoded
         mean = decoded if isinstance(decoded, Tensor) else decoded.mean
-        return Independent(Normal(mean, sigma, validate_args=False), 3, validate_args=False)
+        return NormalNoise(mean, noise)
 
     return density
 

@@ -15,17 +15,15 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from lowerbound.divergence import analytic_kl, draw, is_factorised
 from lowerbound.errors import InputError
 from lowerbound.objective import (
     Generative,
     Maps,
     Schedule,
     Terms,
-    analytic_kl,
     check_weight,
-    draw,
     image_density,
-    is_factorised,
     posterior_and_prior,
     squared_error,
     value_at,
