@@ -20,16 +20,33 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lowerbound import recipes
+    from lowerbound.amortisation import infer_for
     from lowerbound.autoencoder import Autoencoder
     from lowerbound.errors import InputError
     from lowerbound.evaluation import evaluate
+    from lowerbound.gaps import where_the_nats_go
     from lowerbound.images import Images, ImageSet
+    from lowerbound.inference import infer
     from lowerbound.pca import PCA
     from lowerbound.sources import load
     from lowerbound.training import Settings
     from lowerbound.vae import VAE
 
-__all__ = ["PCA", "VAE", "Autoencoder", "ImageSet", "Images", "InputError", "Settings", "evaluate", "load", "recipes"]
+__all__ = [
+    "PCA",
+    "VAE",
+    "Autoencoder",
+    "ImageSet",
+    "Images",
+    "InputError",
+    "Settings",
+    "evaluate",
+    "infer",
+    "infer_for",
+    "load",
+    "recipes",
+    "where_the_nats_go",
+]
 
 _HOMES = {
     "Autoencoder": "autoencoder",
@@ -40,7 +57,10 @@ _HOMES = {
     "Settings": "training",
     "VAE": "vae",
     "evaluate": "evaluation",
+    "infer": "inference",
+    "infer_for": "amortisation",
     "load": "sources",
+    "where_the_nats_go": "gaps",
 }
 
 

@@ -71,15 +71,19 @@ class StoredModel:
         with torch.random.fork_rng([]):
             torch.manual_seed(self.settings.seed)
             if self.recipe == OWN:
-                return self._own(outside)
+                return self._own(self.check_outside(outside))
             build, network = RECIPES[self.recipe].build, NETWORKS[self.network]
             if build is None:
                 raise InputError(f'a model "{self.recipe}" is not trained')
             start = start if network.starts_at_mean else None
             return build(self.image_shape, self.latent_dim, network, start, self.parts, self.images)
 
-    def _own(self, outside: Outside | None) -> Autoencoder | VAE:
-        """The model that the user's function makes."""
+    def check_outside(self, outside: Outside | None) -> Outside:
+        """The user's function that makes the model, which must be the one that it was made with.
+
+        Raises:
+            InputError: None was given, or another.
+        """
         wanted = self.outside or {"name": "", "sha256": ""}
         if outside is None:
             raise InputError(
@@ -90,6 +94,10 @@ class StoredModel:
                 f"{outside.name} is not the file that {self.name} was made with (sha256 {outside.sha256[:12]}, "
                 f"expected {wanted['sha256'][:12]}); give the file as it was"
             )
+        return outside
+
+    def _own(self, outside: Outside) -> Autoencoder | VAE:
+        """The model that the user's function makes."""
         model = outside.function(self.image_shape, self.latent_dim)
         if not isinstance(model, Autoencoder | VAE):
             raise InputError(f"{outside.name} made a {type(model).__name__}; expected a lowerbound VAE or Autoencoder")
