@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Two processes of one thread each: the tests are many small ones.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
-.PHONY: demo check test bench clean
+.PHONY: demo check test soak bench clean
 
 demo: $(READY)
 	$(BIN)/lowerbound compare digits
@@ -16,10 +16,13 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not soak"
 
 test: check
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not soak"
+
+soak: $(READY)
+	$(PYTEST) -m soak
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.quality

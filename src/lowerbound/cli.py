@@ -289,7 +289,6 @@ def _resume(path: Path, epochs: str | None, data_dir: Path | None, own: str | No
     from lowerbound.options import load_own
     from lowerbound.progress import terminal
     from lowerbound.storage import Run
-    from lowerbound.stored import OWN
 
     run = Run.open(path, unfinished=True, outside=load_own(own))
     complete = run.about["status"] == "complete"
@@ -300,9 +299,6 @@ def _resume(path: Path, epochs: str | None, data_dir: Path | None, own: str | No
     if epochs is not None and not epochs.startswith("+"):
         raise InputError(f"epochs is {epochs}; expected how many more, as in --epochs +5")
     more = None if epochs is None else whole(epochs[1:], "epochs")
-    for stored in run.models:
-        if stored.recipe == OWN:
-            stored.check_outside(run.outside)
     images = images_of(run, data_dir, terminal)
     if more is not None:
         more_epochs(run, more, images)

@@ -19,6 +19,7 @@ from lowerbound.errors import InputError
 from lowerbound.evaluation import Generator, evaluate
 from lowerbound.formats import to_json
 from lowerbound.images import ImageSet
+from lowerbound.outside import Outside
 from lowerbound.pca import PCA, PixelMoments, eigenpairs
 from lowerbound.plan import Plan, choose_k, default_folder
 from lowerbound.progress import Progress, quiet
@@ -26,7 +27,7 @@ from lowerbound.realism import two_sample
 from lowerbound.report import write_report
 from lowerbound.sources import SOURCES, load
 from lowerbound.storage import Run
-from lowerbound.stored import Model, StoredModel
+from lowerbound.stored import OWN, Model, StoredModel
 from lowerbound.training import choose_device
 from lowerbound.training import run as train
 from lowerbound.vae import VAE
@@ -61,6 +62,7 @@ def begin(
         InputError: A plan that the images do not allow, or a folder that exists.
     """
     plan.check(images)
+    _check_own(plan.stored(images), plan.outside)
     usual = choose_k(images)[0] if len(plan.ks) > 1 else None
     about = {
         "command": command,
@@ -109,6 +111,13 @@ def images_of(run: Run, data_dir: Path | None = None, progress: Progress = quiet
 def _absolute(path: str | Path) -> Path:
     """A path that means the same from every folder."""
     return Path(path).expanduser().absolute()
+
+
+def _check_own(models: list[StoredModel], outside: Outside | None) -> None:
+    """Refuse a function of the user's that is not there, is another, or makes no model, before anything is written."""
+    for stored in models:
+        if stored.recipe == OWN:
+            stored.build(outside=outside)
 
 
 def machine() -> dict[str, Any]:
@@ -225,6 +234,7 @@ def more_epochs(run: Run, more: int, images: ImageSet) -> None:
         raise InputError(f"epochs is +{more}; expected at least +1")
     run.check_images(images)
     models = run.models
+    _check_own(models, run.outside)
     if all(stored.recipe == "pca" for stored in models):
         raise InputError(f"{run.path} holds PCA only, which is not trained by epochs; nothing to go on with")
     for place, stored in enumerate(models):

@@ -162,6 +162,11 @@ class LaplaceNoise(Distribution):
         """The images without noise, ``[..., C, H, W]``."""
         return self.location
 
+    @property
+    def variance(self) -> Tensor:
+        """Of each pixel, ``[..., C, H, W]``."""
+        return 2 * self.width.square().expand_as(self.location)
+
     def rsample(self, sample_shape: Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Images with noise, ``[*sample_shape, ..., C, H, W]``."""
         return LaplacePerPixel(self.location, self.width, validate_args=False).rsample(torch.Size(sample_shape))

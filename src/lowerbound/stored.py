@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from lowerbound.autoencoder import Autoencoder
+from lowerbound.binarise import Binarised
 from lowerbound.errors import InputError
 from lowerbound.outside import Outside
 from lowerbound.parts import Parts
@@ -98,9 +99,17 @@ class StoredModel:
 
     def _own(self, outside: Outside) -> Autoencoder | VAE:
         """The model that the user's function makes."""
-        model = outside.function(self.image_shape, self.latent_dim)
+        try:
+            model = outside.function(self.image_shape, self.latent_dim)
+        except Exception as error:  # whatever a function of the user's may raise
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise InputError(
+                f"{outside.name} fails for images {list(self.image_shape)} and K = {self.latent_dim} ({reason}); mend it first"
+            ) from error
         if not isinstance(model, Autoencoder | VAE):
             raise InputError(f"{outside.name} made a {type(model).__name__}; expected a lowerbound VAE or Autoencoder")
+        if self.parts is not None and self.parts.binarise == "dynamic":
+            model.objective = Binarised(model.objective)
         return model
 
     def to_json(self) -> dict[str, Any]:
