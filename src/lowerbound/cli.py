@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lowerbound import advice_verbs, evaluation_verbs, inference_verbs, nats_verbs, run_verbs
+from lowerbound import advice_verbs, diagnosis_verbs, evaluation_verbs, inference_verbs, nats_verbs, run_verbs
 from lowerbound.data_verbs import data_app
 from lowerbound.errors import InputError
 from lowerbound.options import DataDir, Seed, Size, SourceName, Style, load_source, numbers, whole
@@ -211,6 +211,7 @@ for name, verb in (
     *inference_verbs.VERBS,
     *nats_verbs.VERBS,
     *evaluation_verbs.VERBS,
+    *diagnosis_verbs.VERBS,
     *advice_verbs.VERBS,
 ):
     app.command(name)(verb)
