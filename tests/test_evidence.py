@@ -14,12 +14,13 @@ from torch.distributions import Normal as NormalDistribution
 from lowerbound import recipes
 from lowerbound.autoencoder import Autoencoder
 from lowerbound.errors import InputError
-from lowerbound.evidence import Sums, blocks, evidence, importance_weighted_bound
+from lowerbound.evidence import evidence, importance_weighted_bound
 from lowerbound.linear import linear_vae
 from lowerbound.pca import PCA
 from lowerbound.posterior import Point
 from lowerbound.prior import StandardNormal
 from lowerbound.sources import load
+from lowerbound.weights import Sums, blocks
 
 
 class Model(nn.Module):

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowerbound.posterior import LOG_SCALE_RANGE, IsotropicNormal, Point, PointMass, softly_bounded
+from lowerbound.bounding import softly_bounded
+from lowerbound.posterior import LOG_SCALE_RANGE, DiagonalNormal, FullNormal, IsotropicNormal, Point, PointMass
 
 LOW, HIGH = LOG_SCALE_RANGE
 
@@ -137,3 +138,49 @@ def test_a_point_head_is_linear():
     one, other = torch.randn(3, 4), torch.randn(3, 4)
     zero = head(torch.zeros(3, 4)).mean
     torch.testing.assert_close(head(one + other).mean, head(one).mean + head(other).mean - zero)
+
+
+HEADS = [IsotropicNormal, DiagonalNormal, FullNormal]
+
+
+@pytest.mark.parametrize("k", [1, 2, 7])
+@pytest.mark.parametrize("head", HEADS)
+def test_phi_of_zero_is_the_standard_normal(head, k):
+    q = head.from_phi(torch.zeros(3, head.phi_size(k)))
+    assert torch.equal(q.mean, torch.zeros(3, k))
+    assert torch.equal(q.stddev, torch.ones(3, k))
+    z = torch.randn(5, 3, k)
+    torch.testing.assert_close(q.log_prob(z), torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_head_is_its_phi(head):
+    made = head(10, 4)
+    features = 100 * torch.randn(6, 10)
+    q, phi = made(features), made.phi(features)
+    assert phi.shape == (6, head.phi_size(4))
+    assert phi[:, 4:8].min() >= LOG_SCALE_RANGE[0] - 1e-4 if head is not IsotropicNormal else True
+    z = torch.randn(6, 4)
+    torch.testing.assert_close(head.from_phi(phi).log_prob(z), q.log_prob(z))
+
+
+def test_a_full_normal_has_the_covariance_that_phi_says():
+    k = 4
+    phi = torch.randn(5, FullNormal.phi_size(k), dtype=torch.float64)
+    q = FullNormal.from_phi(phi)
+    for one, covariance in zip(phi, q.covariance_matrix, strict=True):
+        below = torch.eye(k, dtype=torch.float64)
+        below[tuple(torch.tril_indices(k, k, -1))] = one[2 * k :]
+        factor = torch.diag(one[k : 2 * k].exp()) @ below
+        torch.testing.assert_close(covariance, factor @ factor.T)
+    assert torch.equal(q.mean, phi[:, :k])
+
+
+@pytest.mark.parametrize("scale", [-6.0, 0.0, 2.0])
+def test_steps_below_the_diagonal_never_make_a_narrow_full_normal_singular(scale):
+    """What moves q by as much whatever its width: 20 numbers below ones a tenth off leave M far from singular."""
+    k = 20
+    phi = torch.zeros(1, FullNormal.phi_size(k))
+    phi[:, k : 2 * k], phi[:, 2 * k :] = scale, 0.1
+    inverse = torch.linalg.inv(FullNormal.from_phi(phi).scale_tril / math.exp(scale))
+    assert inverse.abs().max() < 2

@@ -23,9 +23,10 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from lowerbound.errors import InputError
-from lowerbound.evidence import Density, Evidence, Sums, block_for, blocks, images_of
+from lowerbound.evidence import Density, images_of
 from lowerbound.progress import Advance, Progress, quiet
 from lowerbound.training import seed_of
+from lowerbound.weights import Evidence, Sums, block_for, blocks
 
 __all__ = ["annealed", "sigmoid_schedule"]
 

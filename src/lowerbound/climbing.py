@@ -34,13 +34,14 @@ ROUND = 20  # steps until an image's progress is looked at
 DROP = 0.3  # what an image's rate falls to where a round gained less than the tolerance
 DROPS = 2  # so many times, then it has converged
 LOSS = 0.5  # nats: a round that seems to lose more is undone
-CHECKS = 16  # draws under which phi are compared
+SMALL = 0.06  # nats: the error of a gain after hardly any move
+PAIRS = 8  # of draws under which phi are compared
 BETAS = (0.9, 0.99)  # of Adam; gradients change within tens of steps, not thousands
 
 
 @dataclass(frozen=True)
 class How:
-    """What every block of images is treated alike by."""
+    """What every block of images is treated alike by; ``closed`` says whether KL(q || p) has a closed form."""
 
     density: Callable[[Tensor], Distribution]
     prior: Distribution
@@ -49,6 +50,7 @@ class How:
     steps: int
     rate: float
     tolerance: float | None
+    closed: bool
 
 
 def ascend(how: How, images: Tensor, start: Tensor, advance: Advance) -> tuple[Tensor, np.ndarray]:
@@ -59,7 +61,7 @@ def ascend(how: How, images: Tensor, start: Tensor, advance: Advance) -> tuple[T
     active = torch.arange(len(images))
     checks = torch.get_rng_state()
     first = height = _height(how, images, best, active, checks)
-    torch.randn(CHECKS, *best.shape)  # so that the climb's draws are others
+    torch.randn(2 * PAIRS, *best.shape)  # so that the climb's draws are others
     begin = 0
     while begin < how.steps and len(active):
         end = min(begin + ROUND, how.steps)
@@ -73,10 +75,10 @@ def ascend(how: How, images: Tensor, start: Tensor, advance: Advance) -> tuple[T
             continue
         reached = best.index_copy(0, active, phi)
         now = _height(how, images, reached, active, checks)
-        gain = now[active] - height[active]
+        gain = (now - height)[:, active].mean(0)
         kept = gain > -LOSS  # where a gain is smaller than the noise of its check, the gradient knows better
         moved = active[kept]
-        best[moved], height = reached[moved], height.index_copy(0, moved, now[moved])
+        best[moved], height = reached[moved], height.index_copy(1, moved, now[:, moved])
         slow = ~(gain > how.tolerance)
         drops[active] += slow
         adam.begin_again(active[slow])
@@ -84,24 +86,26 @@ def ascend(how: How, images: Tensor, start: Tensor, advance: Advance) -> tuple[T
         advance(int((~still).sum()) * (how.steps - begin), f"step {begin}")
         active = active[still]
     if how.tolerance is not None:
-        worse = height < first
+        gain = (height - first).mean(0)
+        error = (height - first).std(0) / PAIRS**0.5
+        near = (gain < how.tolerance) & (error < SMALL)  # the start may be the optimum itself
+        worse = near | ~(gain + 2 * error > 0)
         best[worse] = start[worse]
     return best, curve
 
 
 def _climb(how: How, images: Tensor, phi: Tensor, adam: _Adam, curve: np.ndarray, columns: np.ndarray) -> Tensor:
     """A round of steps from phi: the average of its second half; where all steps are wanted alike, its end."""
-    number = curve.shape[1]
-    average, averaged = torch.zeros_like(phi), number - number // 2
-    for step in range(number):
-        phi.requires_grad_()
-        reconstruction, kl, path = _terms(how, images, phi)
-        gradient = torch.autograd.grad((reconstruction - path).sum(), phi)[0]  # of phi alone: no weight's is computed
-        phi = phi.detach() + adam.step(gradient)
-        curve[0][step, columns], curve[1][step, columns] = reconstruction.detach().numpy(), kl.detach().numpy()
-        if step >= number - averaged:
-            average += phi / averaged
-    return phi if how.tolerance is None else average
+    way, terms = [phi], []
+    for _ in range(curve.shape[1]):
+        *both, gradient = _step(how, images, way[-1])
+        way.append(way[-1] + adam.step(gradient))
+        terms.append(both)
+    reconstruction, kl = zip(*terms, strict=True)
+    exact = analytic_kl(how.family.from_phi(torch.stack(way[:-1])), how.prior) if how.closed else None
+    curve[0][:, columns] = torch.stack(reconstruction).numpy()
+    curve[1][:, columns] = (torch.stack(kl) if exact is None else exact).numpy()
+    return way[-1] if how.tolerance is None else torch.stack(way[1 + len(terms) // 2 :]).mean(0)
 
 
 @dataclass
@@ -135,6 +139,9 @@ class _Adam:
     def step(self, gradient: Tensor) -> Tensor:
         """How far to go up."""
         one, two = BETAS
+        gradient = gradient.nan_to_num(0.0).clamp(
+            -1e15, 1e15
+        )  # a square must not overflow, a number that is none not move
         self.steps += 1
         self.first.lerp_(gradient, 1 - one)
         self.second.lerp_(gradient.square(), 1 - two)
@@ -142,66 +149,77 @@ class _Adam:
         return self.rate * self.first / (1 - one**self.steps) / spread
 
 
-def _terms(how: How, images: Tensor, phi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """E_q log p(x|z) and KL(q || p), ``[batch]`` each, and a stand-in for the KL whose gradient is right and less noisy.
+def _step(how: How, images: Tensor, phi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Estimates of E_q log p(x|z) and KL(q || p), ``[batch]`` each, and the gradient of their difference ``[batch, P]``.
 
-    The stand-in is log q(z|x) - log p(z) with phi held fixed within log q, a mean over the draws (Roeder et al., 2017).
+    For a normal q the KL's gradient is that of log q(z|x) - log p(z) with phi held fixed within log q, a mean over the draws
+    (Roeder et al., 2017). No weight's gradient is computed.
     """
+    phi = phi.detach().requires_grad_()
     q = how.family.from_phi(phi)
     z, log_q = _mirrored(q, how.samples)
     reconstruction = how.density(z).log_prob(images).mean(0)
-    fixed = _held(q)
-    if fixed is not None:
-        path = (fixed.log_prob(z) - how.prior.log_prob(z)).mean(0)
-        with torch.no_grad():  # to be shown, not climbed
-            kl = analytic_kl(fixed, how.prior)
-        return reconstruction, path if kl is None else kl, path
+    if not _is_normal(q):
+        kl = _kl(how, q, z, log_q)
+        (gradient,) = torch.autograd.grad((reconstruction - kl).sum(), phi)
+        return reconstruction.detach(), kl.detach(), gradient
+    slope = (_score(how.prior, z) - _score(q, z)) / len(z)
+    gradient = torch.autograd.grad((reconstruction, z), phi, (torch.ones_like(reconstruction), slope))[0]
+    with torch.no_grad():
+        kl = torch.zeros(len(phi)) if how.closed else _kl(how, q, z, log_q)  # the exact one is had for a round at once
+    return reconstruction.detach(), kl, gradient
+
+
+def _score(p: Distribution, z: Tensor) -> Tensor:
+    """The gradient of log p at z, ``[samples, batch, K]``; in closed form where p is normal and factorised."""
+    z = z.detach()
+    if isinstance(p, Independent) and isinstance(p.base_dist, Normal):
+        return (p.base_dist.loc.detach() - z) / p.base_dist.scale.detach().square()
+    if isinstance(p, MultivariateNormal):
+        off = (p.loc.detach() - z).unsqueeze(-1)
+        return torch.cholesky_solve(off, p.scale_tril.detach().expand(*off.shape[:-2], -1, -1)).squeeze(-1)
+    z.requires_grad_()
+    return torch.autograd.grad(p.log_prob(z).sum(), z)[0]
+
+
+def _kl(how: How, q: Distribution, z: Tensor, log_q: Tensor | None) -> Tensor:
+    """KL(q || p), ``[batch]``: exact where there is a closed form, else a mean over the draws z."""
     kl = analytic_kl(q, how.prior)
-    if kl is None:
-        kl = ((q.log_prob(z) if log_q is None else log_q) - how.prior.log_prob(z)).mean(0)
-    return reconstruction, kl, kl
+    return ((q.log_prob(z) if log_q is None else log_q) - how.prior.log_prob(z)).mean(0) if kl is None else kl
 
 
 def _mirrored(q: Distribution, samples: int) -> tuple[Tensor, Tensor | None]:
     """Draws from q, ``[samples, batch, K]``; of a normal q, the second half mirrors the first about the mean."""
     if samples == 1 or not _is_normal(q):
         return draw(q, samples)
-    z = q.rsample(torch.Size([(samples + 1) // 2]))
-    return torch.cat([z, 2 * q.mean - z])[:samples], None
+    half = torch.randn((samples + 1) // 2, *q.batch_shape, *q.event_shape, dtype=q.mean.dtype)
+    noise = torch.cat([half, -half])[:samples]
+    if isinstance(q, MultivariateNormal):
+        return q.loc + (q.scale_tril @ noise.unsqueeze(-1)).squeeze(-1), None
+    return torch.addcmul(q.mean, q.stddev, noise), None
 
 
 def _is_normal(q: Distribution) -> bool:
     return isinstance(q, MultivariateNormal) or (isinstance(q, Independent) and isinstance(q.base_dist, Normal))
 
 
-def _held(q: Distribution) -> Distribution | None:
-    """A normal q whose parameters no gradient reaches, for densities of its own draws, which need no checks; else None."""
-    if isinstance(q, MultivariateNormal):
-        return MultivariateNormal(q.loc.detach(), scale_tril=q.scale_tril.detach(), validate_args=False)
-    if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
-        normal = Normal(q.base_dist.loc.detach(), q.base_dist.scale.detach(), validate_args=False)
-        return Independent(normal, q.reinterpreted_batch_ndims, validate_args=False)
-    return None
-
-
 @torch.no_grad()
 def _height(how: How, images: Tensor, phi: Tensor, active: Tensor, draws: Tensor) -> Tensor:
-    """ELBO at phi ``[batch, P]``, ``[batch]``, under draws that a state of the random numbers fixes; of the active alone.
+    """ELBO at phi ``[batch, P]`` by pairs of draws that a state of the random numbers fixes, ``[PAIRS, batch]``.
 
     Draws are made for all, so that an image's are the same whichever others are active: what they err by falls out of gains.
+    Images that are not active get zeros.
     """
+    found = phi.new_zeros(PAIRS, len(phi))
     if how.tolerance is None:
-        return phi.new_zeros(len(phi))
+        return found
     state = torch.get_rng_state()
     torch.set_rng_state(draws)
     q = how.family.from_phi(phi)
-    z, log_q = _mirrored(q, CHECKS)
+    z, log_q = _mirrored(q, 2 * PAIRS)
     torch.set_rng_state(state)
-    log_p = how.density(z[:, active]).log_prob(images[active]).mean(0)
-    kl = analytic_kl(q, how.prior)
-    if kl is None:
-        kl = ((q.log_prob(z) if log_q is None else log_q) - how.prior.log_prob(z)).mean(0)
-    return phi.new_full((len(phi),), -torch.inf).index_copy(0, active, log_p - kl[active])
+    log_p = how.density(z[:, active]).log_prob(images[active]).unflatten(0, (2, PAIRS)).mean(0)
+    return found.index_copy(1, active, log_p - _kl(how, q, z, log_q)[active])
 
 
 @contextmanager

@@ -25,9 +25,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from lowerbound.climbing import How, ascend, seeded
-from lowerbound.divergence import draw
+from lowerbound.divergence import analytic_kl, draw
 from lowerbound.errors import InputError
 from lowerbound.images import as_floats
+from lowerbound.importance import log_weights
 from lowerbound.noise import NormalNoise
 from lowerbound.posterior import IsotropicNormal
 from lowerbound.prior import StandardNormal
@@ -35,7 +36,9 @@ from lowerbound.progress import Progress, quiet
 
 __all__ = ["Family", "Inference", "infer", "lower_bound"]
 
-VALUES = 800_000  # pixel values decoded at a time: 64 images of MNIST's size with 16 draws each
+VALUES = (
+    128 * 784
+)  # pixel values decoded at a time: 8 images of MNIST's size with 16 draws each; more do not fit a cache
 FINAL = 128  # draws for the bound that is reported
 
 Decoder = Callable[[Tensor], Any]
@@ -139,7 +142,8 @@ def infer(
         raise InputError("no images came; expected [N, C, H, W] with N of at least 1")
     like = _like(decoder)
     phi, p = _start(family, phi, prior, len(pixels), like)
-    how = How(_density(decoder, sigma), p, family, samples, steps, learning_rate, tolerance)
+    closed = analytic_kl(family.from_phi(phi[:1]), p) is not None
+    how = How(_density(decoder, sigma), p, family, samples, steps, learning_rate, tolerance, closed)
     block = max(1, VALUES // (samples * math.prod(pixels.shape[1:])))
     began = time.perf_counter()
     parts = []
@@ -194,7 +198,7 @@ def lower_bound(
     with torch.no_grad(), seeded(seed):
         for first in range(0, samples, at_a_time):
             z, log_q = draw(q, min(at_a_time, samples - first))
-            log_w = _log_likelihood(density, z, pixels) + p.log_prob(z) - log_q
+            log_w = _log_weights(density, z, log_q, p, pixels)
             shift = log_w[0] if shift is None else shift  # variances of numbers near 0 lose nothing to rounding
             values = (log_w - shift).double()
             total += values.sum(0).numpy()
@@ -206,11 +210,11 @@ def lower_bound(
     return mean + shift.double().numpy(), np.sqrt(variance / samples)
 
 
-def _log_likelihood(density: Callable[[Tensor], Distribution], z: Tensor, images: Tensor) -> Tensor:
-    """log p(x|z) of codes ``[samples, batch, K]``, ``[samples, batch]``, so many images at a time as fit."""
+def _log_weights(density: Decoder, z: Tensor, log_q: Tensor, p: Distribution, images: Tensor) -> Tensor:
+    """log w of codes ``[samples, batch, K]``, ``[samples, batch]``, so many images at a time as fit."""
     block = max(1, VALUES // (len(z) * math.prod(images.shape[1:])))
-    parts = [density(z[:, i : i + block]).log_prob(images[i : i + block]) for i in range(0, len(images), block)]
-    return torch.cat(parts, 1)
+    cuts = [slice(first, first + block) for first in range(0, len(images), block)]
+    return torch.cat([log_weights(p, z[:, i], density, p, images[i], log_q[:, i]) for i in cuts], 1)
 
 
 def _like(decoder: Decoder) -> Tensor:

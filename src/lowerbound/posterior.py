@@ -6,7 +6,7 @@ any network, by moving phi itself. phi = 0 is N(0, I) in every family.
 
     IsotropicNormal   N(mu, s^2 I)           phi = mu_1 ... mu_K, log s                             K + 1 numbers
     DiagonalNormal    N(mu, diag(s^2))       phi = mu_1 ... mu_K, log s_1 ... log s_K               2 K
-    FullNormal        N(mu, L L')            phi = mu, log of L's diagonal, rows of L below it      2 K + K (K - 1) / 2
+    FullNormal        N(mu, L L')            phi = mu, log s, rows of M below 1s: L = diag(s) M     2 K + K (K - 1) / 2
 """
 
 from __future__ import annotations
@@ -180,6 +180,9 @@ class DiagonalNormal(nn.Module):
 class FullNormal(nn.Module):
     """q(z|x) = N(mu(x), L(x) L(x)') with L lower triangular: any covariance, K (K + 3) / 2 numbers.
 
+    L = diag(s) M, where M has ones on its diagonal: the numbers below it are on the scale of 1 however narrow q is, else a
+    step that is small for them would be huge beside a small s and leave L all but singular.
+
     Args:
         in_features: Size of the backbone's features.
         latent_dim: K, numbers per image.
@@ -199,7 +202,7 @@ class FullNormal(nn.Module):
         return self.from_phi(self.phi(features))
 
     def phi(self, features: Tensor) -> Tensor:
-        """(mu, log diagonal of L, L below it) of features, ``[batch, K (K + 3) / 2]``; the logs are bounded softly."""
+        """(mu, log s, M below its diagonal) of features, ``[batch, K (K + 3) / 2]``; the logs are bounded softly."""
         raw, k = self.linear(features), self.latent_dim
         return torch.cat([_bounded(raw[..., : 2 * k], k), raw[..., 2 * k :]], dim=-1)
 
@@ -210,19 +213,19 @@ class FullNormal(nn.Module):
 
     @staticmethod
     def from_phi(phi: Tensor) -> MultivariateNormal:
-        """The distribution whose parameters are phi: mu, the log of L's diagonal, L's rows below it.
+        """The distribution whose parameters are phi: mu, log s, the rows of M below its diagonal.
 
         Example:
-            >>> FullNormal.from_phi(torch.tensor([0.0, 0.0, 0.0, 0.0, 2.0])).scale_tril
+            >>> FullNormal.from_phi(torch.tensor([0.0, 0.0, 0.0, math.log(2), 2.0])).scale_tril
             tensor([[1., 0.],
-                    [2., 1.]])
+                    [4., 2.]])
         """
         k = (math.isqrt(9 + 8 * phi.shape[-1]) - 3) // 2
-        mean, log_diagonal, below = phi.tensor_split([k, 2 * k], dim=-1)
+        mean, log_scale, below = phi.tensor_split([k, 2 * k], dim=-1)
         row, column = torch.tril_indices(k, k, offset=-1, device=phi.device)
-        scale_tril = torch.diag_embed(log_diagonal.exp())
-        scale_tril[..., row, column] = below
-        return MultivariateNormal(mean, scale_tril=scale_tril)
+        unit = torch.diag_embed(torch.ones_like(mean))
+        unit[..., row, column] = below
+        return MultivariateNormal(mean, scale_tril=log_scale.exp().unsqueeze(-1) * unit)
 
 
 def _bounded(phi: Tensor, latent_dim: int) -> Tensor:
