@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shlex
@@ -333,7 +334,7 @@ def test_the_table_reads_well_on_terminals(width, place, monkeypatch, capsys):
     monkeypatch.setattr(comparison, "go_on", lambda *_, **__: None)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", str(width))
-    cli._finish(Run.open(Path("run")), None)
+    training_verbs._finish(Run.open(Path("run")), None)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
     assert max(map(len, lines)) <= width
     row = next(line for line in lines if line.startswith("conv AE"))
@@ -402,3 +403,17 @@ def test_the_parts_are_listed(capsys):
     said = capsys.readouterr().out
     assert "--posterior" in said
     assert "vamp:50" in said
+
+
+@pytest.mark.slow
+def test_where_the_nats_go_is_told_and_drawn(place, capsys):
+    assert lowerbound("nats", "run", "-n", "3", "--samples", "50", "--out", "n.png", "--json", "n.json") == 0
+    said = capsys.readouterr().out
+    for words in ("amortisation gap", "mutual information", "score function", "log p(x)"):
+        assert words in said
+    assert {"n.png", "n-rate.png", "n-dimensions.png", "n-gradients.png", "n.json"} <= {
+        file.name for file in Path().iterdir()
+    }
+    found = json.loads(Path("n.json").read_text())
+    assert len(found["gaps"]["per_image"]["encoder"]) == 3
+    assert "no bound on log p(x)" in refused(capsys, "nats", "run", "--model", "conv")

@@ -11,9 +11,10 @@ from torch import nn
 
 from lowerbound import fitted
 from lowerbound.errors import InputError
-from lowerbound.fitted import FITTED, fit, fit_prior, gaussian_mixture, normal, rebuild, whitened
+from lowerbound.fitted import FITTED, fit, fit_prior, gaussian_mixture, normal, whitened
 from lowerbound.posterior import DiagonalNormal, Point
 from lowerbound.prior import Flow, Mixture, StandardNormal
+from lowerbound.rebuilt import rebuild
 
 SHAPE = (1, 2, 2)
 

@@ -22,7 +22,6 @@ from torch import nn
 
 from lowerbound.autoencoder import Autoencoder
 from lowerbound.errors import InputError, nearest
-from lowerbound.fitted import rebuild
 from lowerbound.formats import (
     check_like,
     from_state,
@@ -38,6 +37,7 @@ from lowerbound.formats import (
 from lowerbound.images import ImageSet
 from lowerbound.outside import Outside
 from lowerbound.pca import PCA
+from lowerbound.rebuilt import rebuild
 from lowerbound.stored import Model, StoredModel
 from lowerbound.training import History, State
 from lowerbound.vae import VAE
