@@ -25,6 +25,7 @@ def linear(digits):
     return pca, linear_vae(pca, torch.float64)
 
 
+@pytest.mark.slow
 def test_from_the_prior_it_agrees_with_the_exact_evidence(digits, linear):
     pca, model = linear
     exact = pca.score_samples(digits[:20])

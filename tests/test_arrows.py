@@ -12,7 +12,18 @@ PARTS = [
     *("backbone", "bounding", "posterior", "flow", "prior"),
     *("likelihood", "noise", "levels", "binary", "objective", "schedule", "importance", "matching"),
 ]
-PICTURES = ["figures", "curves", "maps", "schematic", "ascent", "nats", "rates", "spread", "dimension_curves", "findings_figure"]
+PICTURES = [
+    "figures",
+    "curves",
+    "maps",
+    "schematic",
+    "ascent",
+    "nats",
+    "rates",
+    "spread",
+    "dimension_curves",
+    "findings_figure",
+]
 
 
 def imports_of(file):

@@ -85,7 +85,8 @@ def test_every_command_has_an_example():
         assert "Example: lowerbound " + name in text, name
 
 
-LONG = ("compare", "train")  # these draw a whole report
+LONG = ("compare", "train", "evaluate", "nats", "diagnose", "infer", "choose-k")  # a whole report, or much to measure
+OWN_PART = Path(__file__).parents[1] / "docs" / "own-part.md"
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,9 @@ def test_the_examples_work(example, place, tmp_path, monkeypatch):
     """With small sources and few epochs in place of MNIST and of the recipes' own."""
     monkeypatch.chdir(tmp_path)
     _, *words = shlex.split(example)
+    if "--recipe" in words:
+        code = re.search(r"```python\n(.*?)```", OWN_PART.read_text(encoding="utf-8"), re.DOTALL)
+        Path("my_posterior.py").write_text(code[1], encoding="utf-8")
     swaps = {"mnist": "digits", "photos/": str(place / "photos"), "my-digits/": str(place / "photos"), "20": "4"}
     words = [swaps.get(word, word) for word in words]
     if "--resume" in words:
@@ -329,7 +333,7 @@ def test_what_nobody_foresaw_is_shown_whole(place, monkeypatch):
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_the_table_reads_well_on_terminals(width, place, monkeypatch, capsys):
-    from lowerbound import cli, comparison
+    from lowerbound import comparison, training_verbs
 
     monkeypatch.setattr(comparison, "go_on", lambda *_, **__: None)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)

@@ -98,6 +98,7 @@ def test_stuck_at_the_mean_image(digits, make):
     assert all(each.follows for each in found[1:] if each.severity == "ailment")
 
 
+@pytest.mark.slow
 def test_worse_than_pca(digits):
     noisy = Normal(0.5, learned=False)  # far above what is left over: codes are shrunk
     model = recipes.vae(SHAPE, 8, start=PCA(8).fit(digits[0]), likelihood=noisy).fit(digits[0], cycle(15))
@@ -144,6 +145,7 @@ def test_decoder_too_weak(digits):
     assert found[1].follows == WEAK
 
 
+@pytest.mark.slow
 def test_q_too_weak():
     loadings = np.random.default_rng(0).standard_normal((4, 64)) * np.array([[40], [20], [8], [3]])
     images = from_line(1000, loadings, 3.0, 1), from_line(300, loadings, 3.0, 2)
@@ -195,6 +197,7 @@ def test_sigma_at_its_bound():
     assert named(model, (images[:1000], images[1000:]))[0][0] == BOUND
 
 
+@pytest.mark.slow
 def test_saturated_pixels(digits):
     images = tuple((pixels > 127) * np.uint8(255) for pixels in digits)
     model = recipes.vae(SHAPE, 8, start=PCA(8).fit(images[0])).fit(images[0], cycle(15))
@@ -218,6 +221,7 @@ def test_train_test_mismatch(digits, trained, spoil):
     assert all(each.follows == MISMATCH for each in found[1:] if each.severity == "ailment")
 
 
+@pytest.mark.slow
 def test_examining_leaves_model_and_random_numbers_alone(digits, trained):
     before = {name: value.clone() for name, value in trained.state_dict().items()}
     state = torch.get_rng_state()
@@ -301,6 +305,7 @@ def test_commands_keep_the_other_parts():
     )
 
 
+@pytest.mark.slow
 def test_every_panel_is_drawn(digits, trained):
     from lowerbound.diagnosis_verbs import _panels
 

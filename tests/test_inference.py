@@ -291,6 +291,7 @@ def test_the_command_prints_numbers_and_draws(verb):
     assert np.allclose(np.subtract(found["bound"], found["encoder_bound"]), found["gap"])
 
 
+@pytest.mark.slow
 def test_the_command_takes_three_noises_for_an_autoencoder(verb):
     said = verb("-m", "conv", "--from", "zero", "--out", "a.svg")
     assert [line.split()[0] for line in said.splitlines() if "±" in line] == ["0.1", "0.5", "1"]
