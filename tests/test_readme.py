@@ -26,6 +26,15 @@ def test_every_picture_and_page_it_points_to_is_there():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("page", ["parts", "bounds", "diagnosis"])
+def test_the_code_of_the_docs_runs(page):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, f"{page}.md", "exec"), {})  # noqa: S102
+
+
+@pytest.mark.slow
 def test_its_code_runs(capsys):
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert code is not None

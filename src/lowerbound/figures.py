@@ -131,11 +131,12 @@ def interpolation(rows: Mapping[str, np.ndarray]) -> Figure:
 
 
 @drawn
-def samples_grid(models: Mapping[str, np.ndarray]) -> Figure:
-    """What each decoder makes of the same random codes z ~ N(0, I): square grids side by side.
+def samples_grid(models: Mapping[str, np.ndarray], prior: str = "") -> Figure:
+    """What each decoder makes of the same random codes: square grids side by side.
 
     Args:
         models: Of each model, ``[n, C, H, W]``: image i of every model is decoded from the same z.
+        prior: What the codes were drawn from, in words; by default N(0, I), the same for all.
 
     Raises:
         InputError: Models with images of different shapes.
@@ -152,7 +153,8 @@ def samples_grid(models: Mapping[str, np.ndarray]) -> Figure:
     height = _cell_height(first, width)
     top = MARGIN + 3.2 * LINE
     axes = _sheet(top + math.ceil(len(first) / columns) * (height + gap) - gap + MARGIN)
-    same = "decoded from random codes z ~ N(0, I)" + (", the same z at the same place" if len(shown) > 1 else "")
+    same = f"decoded from random codes z ~ {prior or 'N(0, I)'}"
+    same += ", the same z at the same place" if len(shown) > 1 and not prior else ""
     _write(axes, MARGIN, MARGIN + 0.5 * LINE, same, WIDTH - 2 * MARGIN, size="small", color=QUIET)
     for place, (model, images) in enumerate(shown.items()):
         left = MARGIN + place * (side + between)

@@ -68,7 +68,7 @@ def sample(
     Example: lowerbound sample runs/mnist-k20-2026-11-22 --model conv --prior gmm
     """
     from lowerbound import figures, look
-    from lowerbound.sections import random_codes
+    from lowerbound.sections import learned_prior, random_codes
     from lowerbound.vae import draw_codes
 
     with look.style(style):
@@ -82,7 +82,12 @@ def sample(
         if out.suffix.lower() in ARRAY:
             save_array(made, out, f"samples of {stored.name}")
         else:
-            save_figure(figures.samples_grid({stored.recipe: made}), out)
+            words = (
+                f"the {prior} prior fitted to its codes"
+                if prior
+                else learned_prior(fitted) * "the prior it has learned"
+            )
+            save_figure(figures.samples_grid({stored.recipe: made}, words), out)
 
 
 def reconstruct(

@@ -21,7 +21,17 @@ from lowerbound.stored import Model
 from lowerbound.training import History
 from lowerbound.vae import VAE, draw_codes
 
-__all__ = ["examples", "interpolate", "pair", "planes", "principal_axes", "random_codes", "reconstruct", "sections"]
+__all__ = [
+    "examples",
+    "interpolate",
+    "learned_prior",
+    "pair",
+    "planes",
+    "principal_axes",
+    "random_codes",
+    "reconstruct",
+    "sections",
+]
 
 SHOWN = 8  # images in a row
 STEPS = 11  # of an interpolation
@@ -195,11 +205,11 @@ def _samples(run: Run, models: Mapping[str, Model]) -> Section:
     decoders = [name for name in ("pca", "conv", "vae") if name in models] or list(models)
     seed, k = run.shown[0].settings.seed, run.about["shown_k"]
     made = {name: models[name].inverse_transform(random_codes(models[name], k, 25, seed)) for name in decoders}
-    learned = any(_learned_prior(models[name]) for name in decoders)
+    learned = any(learned_prior(models[name]) for name in decoders)
     return _section(
         run,
         "samples",
-        figures.samples_grid(made),
+        figures.samples_grid(made, "the prior that each model has" if learned else ""),
         "Images out of thin air",
         "Each decoder at the same 25 codes drawn from N(0, I)"
         + ("; a VAE that learned its prior at 25 codes drawn from that. " if learned else ". ")
@@ -210,12 +220,12 @@ def _samples(run: Run, models: Mapping[str, Model]) -> Section:
 
 def random_codes(model: Model, k: int, number: int, seed: int) -> np.ndarray:
     """Codes ``[number, K]`` to decode: from N(0, I), the same for every model, or from the prior that a VAE has learned."""
-    if isinstance(model, VAE) and _learned_prior(model):
+    if isinstance(model, VAE) and learned_prior(model):
         return draw_codes(model.prior, number, seed)
     return np.random.default_rng(seed).standard_normal((number, k)).astype(np.float32)
 
 
-def _learned_prior(model: Model) -> bool:
+def learned_prior(model: Model) -> bool:
     """Whether a model's prior is another than N(0, I)."""
     return isinstance(model, VAE) and any(True for _ in model.prior.parameters())
 
