@@ -1,6 +1,7 @@
 """Which file may import which: ARCHITECTURE.md has the table, and the code does exactly what it says."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,11 @@ def in_layers():
 def test_the_table_is_what_the_code_does():
     expected = "\n".join(f"{name} -> {', '.join(sorted(needs))}".rstrip() for name, needs in in_layers().items())
     assert arrows() == in_layers(), f"ARCHITECTURE.md should have these arrows, if they are meant:\n\n{expected}"
+
+
+def test_the_page_says_what_every_file_is():
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## The arrows")[0]
+    assert set(re.findall(r"`(\w+)\.py`", page)) == FILES.keys() - {"__init__"}
 
 
 def test_every_file_stands_below_those_that_import_it():
