@@ -11,6 +11,7 @@ import pytest
 from lowerbound import sources
 from lowerbound.comparison import begin, go_on
 from lowerbound.images import Images, ImageSet
+from lowerbound.parts import Parts
 from lowerbound.plan import FOUR, Plan
 from lowerbound.report import HEADER, rows, verdict
 from lowerbound.sections import examples, interpolate, pair, planes, principal_axes
@@ -165,3 +166,17 @@ def test_the_planes_go_from_the_image_to_the_code_and_back(model, network):
     found = planes(StoredModel(model, 4, (3, 20, 20), network).build())
     assert found[0].shape == found[-1].shape == (3, 20, 20)
     assert (4,) in [plane.shape for plane in found]
+
+
+def test_what_the_bounds_are_of_is_said_by_the_likelihood(tmp_path):
+    from lowerbound.report import footnote
+    from lowerbound.stored import StoredModel
+
+    def said(**parts):
+        stored = StoredModel("vae", 2, (1, 4, 4), parts=Parts(**parts))
+        return footnote(Run(tmp_path, {"models": [stored.to_json()]}))
+
+    assert "no log-likelihood of 8-bit data" in said()
+    assert "log-probability of images of 0 and 1" in said(likelihood="bernoulli", binarise="dynamic")
+    assert "log-probability of 8-bit images" in said(likelihood="logistic")
+    assert "densities" not in said(likelihood="logistic")

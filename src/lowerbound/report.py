@@ -18,16 +18,26 @@ from lowerbound.sections import sections
 from lowerbound.storage import Run
 from lowerbound.stored import StoredModel
 
-__all__ = ["FOOTNOTE", "HEADER", "judgement", "rows", "verdict", "write_report"]
+__all__ = ["HEADER", "footnote", "judgement", "rows", "verdict", "write_report"]
 
 HEADER = ("model", "K", "test MSE per pixel", "PSNR, dB", "SSIM", "test ELBO, nats", "seconds")
 FOOTNOTE = (
     "± is one standard error over the test images, and over seeds where there are several. Pixels are in [0, 1]. PSNR is "
-    "the mean over images. The ELBO has all "
-    "constants and one draw from q per image; * for PCA it is the exact log p(x) of probabilistic PCA. Both are densities "
-    "of real-valued pixels: they compare models of the same images, and are no log-likelihood of 8-bit data. Seconds are "
-    "of training alone."
+    "the mean over images. The ELBO has all constants and one draw from q per image; * for PCA it is the exact log p(x) of "
+    "probabilistic PCA. {unit} Seconds are of training alone."
 )
+OF_DENSITIES = "They are densities of real-valued pixels: they compare models of the same images, and are no log-likelihood of 8-bit data."
+OF_MASS = {
+    "bernoulli": "Under a Bernoulli likelihood it bounds the log-probability of images of 0 and 1.",
+    "logistic": "Under a discretised logistic it bounds the log-probability of 8-bit images.",
+}
+
+
+def footnote(run: Run) -> str:
+    """How the table of a run is to be read; what its bounds are of depends on the likelihood."""
+    kinds = {stored.parts.likelihood.partition(":")[0] for stored in run.models if stored.parts is not None}
+    said = [words for kind, words in OF_MASS.items() if kind in kinds]
+    return FOOTNOTE.format(unit=" ".join(said) or OF_DENSITIES)
 
 
 def rows(metrics: list[dict[str, Any]], *, errors: bool = True) -> list[tuple[str, ...]]:
@@ -122,7 +132,7 @@ def write_report(run: Run, images: ImageSet, progress: Progress = quiet) -> Path
     """Draw the figures of a run whose models are trained, and write its ``report.html``."""
     k, metrics = run.about["shown_k"], averaged(run.metrics)
     kept = "Every model keeps the same number of values, K, of each image. "
-    drawn = [Section("What was measured", kept + FOOTNOTE, table=Table(HEADER, rows(metrics)))]
+    drawn = [Section("What was measured", kept + footnote(run), table=Table(HEADER, rows(metrics)))]
     if len(run.measured("squared_error", k)) > 1:
         drawn.append(_differences(run, k))
     waiting = sections(run, images)

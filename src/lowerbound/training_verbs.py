@@ -254,7 +254,7 @@ def _finish(run: Run, images: ImageSet) -> None:
     from lowerbound.comparison import go_on
     from lowerbound.progress import terminal
     from lowerbound.replicates import averaged
-    from lowerbound.report import FOOTNOTE, HEADER, judgement, rows
+    from lowerbound.report import HEADER, footnote, judgement, rows
 
     machine = run.about["machine"]
     print(f"run: {run.path}\ncomputing on {machine['device']} with {machine['threads']} threads")
@@ -267,7 +267,7 @@ def _finish(run: Run, images: ImageSet) -> None:
     for row in rows(averaged(run.metrics), errors=console.width >= 100):
         table.add_row(*row)
     console.print(table)
-    console.print(FOOTNOTE)
+    console.print(footnote(run))
     for sentence in judgement(run):
         console.print(sentence)
     print(f"report: {run.path / 'report.html'}")
