@@ -26,7 +26,7 @@ FOOTNOTE = (
     "the mean over images. The ELBO has all constants and one draw from q per image; * for PCA it is the exact log p(x) of "
     "probabilistic PCA. {unit} Seconds are of training alone."
 )
-OF_DENSITIES = "They are densities of real-valued pixels: they compare models of the same images, and are no log-likelihood of 8-bit data."
+OF_DENSITIES = "As densities of pixels they compare models of the same images, and are no log-likelihood of 8-bit data."
 OF_MASS = {
     "bernoulli": "Under a Bernoulli likelihood it bounds the log-probability of images of 0 and 1.",
     "logistic": "Under a discretised logistic it bounds the log-probability of 8-bit images.",
