@@ -29,7 +29,7 @@ from lowerbound.pca import PCA
 from lowerbound.posterior import IsotropicNormal
 from lowerbound.prior import StandardNormal
 from lowerbound.progress import terminal
-from lowerbound.training import Settings, one_cycle
+from lowerbound.settings import Settings, one_cycle
 from lowerbound.vae import VAE
 
 RESULTS = Path(__file__).with_name("inference.json")

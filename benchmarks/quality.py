@@ -27,13 +27,17 @@ import numpy as np
 import torch
 
 from lowerbound import sources
+from lowerbound.devices import feeder
 from lowerbound.evaluation import evaluate
 from lowerbound.images import ImageSet
-from lowerbound.pca import PCA, PixelMoments
+from lowerbound.moments import PixelMoments
+from lowerbound.order import Order
+from lowerbound.pca import PCA
 from lowerbound.progress import terminal
 from lowerbound.recipes import NETWORKS, RECIPES
+from lowerbound.settings import Settings
 from lowerbound.stored import StoredModel
-from lowerbound.training import Settings, batches, run
+from lowerbound.training import run
 
 RESULTS = Path(__file__).with_name("quality.json")
 README = Path(__file__).parents[1] / "README.md"
@@ -83,7 +87,7 @@ def moments(mnist: ImageSet) -> Iterator[Row]:
 def _peak_above_images(number: int) -> float:
     """Megabytes that a fresh process takes for moments, above the same process with the images alone."""
     code = (
-        "import re, sys, numpy as np; from pathlib import Path; from lowerbound.pca import PixelMoments;"
+        "import re, sys, numpy as np; from pathlib import Path; from lowerbound.moments import PixelMoments;"
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) / 1024;"
         "images = np.ones((int(sys.argv[1]), 1, 28, 28), np.uint8);"
         "Path('/proc/self/clear_refs').write_text('5');"  # else the peak of the imports, or of the parent, would stand
@@ -96,10 +100,12 @@ def _peak_above_images(number: int) -> float:
 def reading(mnist: ImageSet) -> Iterator[Row]:
     """Cost of cutting batches."""
     seconds = []
+    order = Order(len(mnist.train), batch_size=100, seed=0, image_bytes=mnist.train.pixels[:1].nbytes)
+    feed = feeder(mnist.train.pixels, torch.device("cpu"))
     for epoch in range(5):
         start = time.perf_counter()
-        for batch in batches(mnist.train.pixels, Settings(batch_size=100), epoch):
-            torch.from_numpy(batch).float().div_(255)
+        for step in range(order.steps):
+            feed(order.batch(epoch * order.steps + step))
         seconds.append(time.perf_counter() - start)
     yield Row(
         "reading and slicing 60,000 images in batches of 100, seconds",

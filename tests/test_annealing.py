@@ -10,8 +10,8 @@ from lowerbound.errors import InputError
 from lowerbound.evidence import evidence
 from lowerbound.linear import linear_vae
 from lowerbound.pca import PCA
+from lowerbound.settings import Settings
 from lowerbound.sources import load
-from lowerbound.training import Settings
 
 
 @pytest.fixture(scope="module")

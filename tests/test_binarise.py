@@ -17,8 +17,9 @@ from lowerbound.images import Images, ImageSet
 from lowerbound.objective import Elbo, Terms
 from lowerbound.parts import Parts
 from lowerbound.recipes import NETWORKS, RECIPES, vae
+from lowerbound.settings import Settings
 from lowerbound.storage import Run
-from lowerbound.training import Settings, run
+from lowerbound.training import run
 
 CPU = torch.device("cpu")
 

@@ -333,12 +333,13 @@ def test_what_nobody_foresaw_is_shown_whole(place, monkeypatch):
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_the_table_reads_well_on_terminals(width, place, monkeypatch, capsys):
-    from lowerbound import comparison, training_verbs
+    from lowerbound import launching
+    from lowerbound.processes import Alone
 
-    monkeypatch.setattr(comparison, "go_on", lambda *_, **__: None)
+    monkeypatch.setattr(launching, "go_on", lambda *_, **__: None)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", str(width))
-    training_verbs._finish(Run.open(Path("run")), None)
+    launching._finish(Run.open(Path("run")), None, Alone())
     lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
     assert max(map(len, lines)) <= width
     row = next(line for line in lines if line.startswith("conv AE"))

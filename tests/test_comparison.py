@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -15,10 +17,11 @@ import numpy as np
 import pytest
 import torch
 
-from lowerbound import comparison, sources, training
+from lowerbound import comparison, fitting, sources, training
 from lowerbound.comparison import begin, go_on, images_of, more_epochs
 from lowerbound.errors import InputError
 from lowerbound.images import Images, ImageSet
+from lowerbound.lock import lock
 from lowerbound.plan import FOUR, Plan, choose_k, default_folder
 from lowerbound.storage import Run
 from lowerbound.training import DivergedError
@@ -149,15 +152,15 @@ def _die_after(monkeypatch, files):
     """Let a process stop as it begins to write one file more."""
     from lowerbound import storage
 
-    def write(path, content, left=[files]):  # noqa: B006
+    def write(path, content, left=[files], **how):  # noqa: B006
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt
-        real(path, content)
+        real(path, content, **how)
 
     real = storage.write_whole
     monkeypatch.setattr(storage, "write_whole", write)
-    monkeypatch.setattr(comparison, "write_whole", write)
+    monkeypatch.setattr(fitting, "write_whole", write)
 
 
 def test_more_epochs_are_refused_where_there_are_none(tmp_path, no_report):
@@ -176,12 +179,109 @@ def test_other_images_are_refused_and_leave_the_run_complete(tmp_path, no_report
     assert Run.open(run.path).about["status"] == "complete"
 
 
+def test_changed_images_are_gone_on_with_where_that_is_allowed(tmp_path, no_report):
+    """What is trained stays and goes on; what was measured is measured anew; the run says so."""
+    images, others = image_set(), replace(image_set(50), test=Images(noise(12, seed=3)))
+    run = go_on(begin(images, Plan((2,), ("pca", "vae"), epochs=2), tmp_path / "run"), images)
+    weights = run.load(run.models[1]).state_dict()
+    before = run.metrics
+    run.accept_images(images)  # the same: nothing changes
+    assert "changes" not in run.about["source"]
+    assert run.about["status"] == "complete"
+    run.accept_images(others)
+    run = Run.open(run.path, unfinished=True)
+    with pytest.raises(InputError, match=r"holds other images .* --allow-data-change`"):
+        go_on(run, images)
+    go_on(run, others)
+    source = Run.open(run.path).about["source"]
+    (change,) = source["changes"]
+    assert (change["sha256_before"], change["sha256"]) == (images.sha256(), others.sha256())
+    assert source["sha256"] == others.sha256()
+    assert (source["train"], source["test"]) == (50, 12)
+    assert source["choices"][-1].startswith("the images changed on 2")
+    assert all(torch.equal(value, weights[name]) for name, value in run.load(run.models[1]).state_dict().items())
+    assert all(now["mse"] != then["mse"] for now, then in zip(run.metrics, before, strict=True))
+    more_epochs(run, 1, others)
+    assert [row["epochs"] for row in go_on(run, others).metrics] == [0, 3]
+
+
+def test_more_epochs_on_changed_images(tmp_path, no_report):
+    images, others = image_set(150), image_set(250)  # two steps an epoch, then three
+    run = go_on(begin(images, Plan((2,), ("vae",), epochs=2), tmp_path / "run"), images)
+    run.accept_images(others)
+    more_epochs(run, 2, others)
+    go_on(run, others)
+    assert run.models[0].settings.epochs == 4
+    assert len(run.history(run.models[0])["loss"]) == 12
+
+
+def test_changed_images_of_another_size_are_refused(tmp_path):
+    run = begin(image_set(), Plan((2,), ("vae",), epochs=1), tmp_path / "run")
+    about = (run.path / "run.json").read_bytes()
+    with pytest.raises(InputError, match=r"holds images of \[1, 5, 5\] now"):
+        run.accept_images(image_set(shape=(1, 5, 5)))
+    assert (run.path / "run.json").read_bytes() == about
+
+
+@pytest.mark.parametrize("stop", range(4))
+def test_a_change_of_images_that_stopped_anywhere_mixes_no_numbers(stop, tmp_path, monkeypatch, no_report):
+    images, others = image_set(), image_set(50)
+    run = go_on(begin(images, Plan((2,), ("pca",)), tmp_path / "run"), images)
+    before = run.metrics
+    _die_after(monkeypatch, files=stop)
+    with contextlib.suppress(KeyboardInterrupt):
+        run.accept_images(others)
+    monkeypatch.undo()
+    monkeypatch.setattr(comparison, "write_report", lambda run, images, progress: None)
+    run = Run.open(run.path, unfinished=True)
+    if run.about["source"]["sha256"] == images.sha256():
+        assert [{**row, "seconds": 0} for row in go_on(run, images).metrics] == [
+            {**row, "seconds": 0} for row in before
+        ]
+        run.accept_images(others)
+    changed = go_on(run, others).metrics
+    fresh = go_on(begin(others, Plan((2,), ("pca",)), tmp_path / "fresh"), others).metrics
+    assert [{**row, "seconds": 0} for row in changed] == [{**row, "seconds": 0} for row in fresh]
+
+
+def test_a_run_that_another_process_trains_is_refused_and_untouched(tmp_path, no_report):
+    images = image_set()
+    run = go_on(begin(images, Plan((2,), ("vae",), epochs=1), tmp_path / "run"), images)
+    before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
+    with lock(run.path):
+        for act in (lambda: go_on(Run.open(run.path), images), lambda: more_epochs(Run.open(run.path), 2, images)):
+            with pytest.raises(InputError, match=f"{run.path} is being trained by process {os.getpid()} "):
+                act()
+    assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before
+
+
+def test_a_damaged_checkpoint_is_said_and_the_one_before_serves(tmp_path, monkeypatch, no_report):
+    monkeypatch.setattr(training, "SAVE_EVERY", -1.0)
+    images, plan = image_set(), Plan((2,), ("vae",), epochs=4)
+    unbroken = go_on(begin(images, plan, tmp_path / "unbroken"), images)
+    run = begin(images, plan, tmp_path / "run")
+    _die_after(monkeypatch, files=3)
+    with pytest.raises(KeyboardInterrupt):
+        go_on(run, images)
+    monkeypatch.undo()
+    monkeypatch.setattr(comparison, "write_report", lambda run, images, progress: None)
+    file = run.folder(run.models[0]) / "checkpoint.safetensors"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    said = []
+    same(unbroken, go_on(Run.open(run.path, unfinished=True), images, warn=said.append))
+    assert len(said) == 1
+    assert said[0].endswith("; went on from the checkpoint before it")
+
+
 @pytest.mark.parametrize("model", ["linear", "vae"])
 def test_a_loss_that_is_no_number_leaves_the_run_unfinished(model, tmp_path, monkeypatch, no_report):
     run = begin(image_set(), Plan((2,), (model,), epochs=2), tmp_path / "run")
     settings = [replace(stored, settings=replace(stored.settings, learning_rate=1e30)) for stored in run.models]
     run.about["models"] = [stored.to_json() for stored in settings]
-    with pytest.raises(DivergedError, match="stopped being a number in epoch"):
+    run.write_about()
+    with pytest.raises(DivergedError, match="stopped being a number"):
         go_on(run, image_set())
     with pytest.raises(InputError, match="not finished"):
         Run.open(run.path)
@@ -222,8 +322,10 @@ def test_no_room_is_said_and_nothing_is_half_written(tmp_path, monkeypatch, no_r
     run = begin(images, Plan((2,), ("vae",), epochs=2), tmp_path / "run")
     before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
 
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(descriptor, sync=os.fsync):
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match=r"no space is left for .*MB.; free some and run again"):

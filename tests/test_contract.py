@@ -11,7 +11,7 @@ from lowerbound.errors import InputError
 from lowerbound.evaluation import Compressor, Generator
 from lowerbound.images import as_floats
 from lowerbound.pca import PCA
-from lowerbound.training import Settings
+from lowerbound.settings import Settings
 
 SHAPES = [(1, 8, 8), (3, 5, 7), (1, 1, 1), (1, 28, 28)]
 MODELS = [

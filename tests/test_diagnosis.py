@@ -20,8 +20,8 @@ from lowerbound.parts import Parts
 from lowerbound.pca import PCA
 from lowerbound.posterior import DiagonalNormal
 from lowerbound.recipes import NETWORKS
+from lowerbound.settings import Settings, one_cycle
 from lowerbound.symptoms import Codes
-from lowerbound.training import Settings, one_cycle
 
 SHAPE = (1, 8, 8)
 MISMATCH, BOUND, UNTRAINED, STUCK, COLLAPSE, OVERFIT, WEAK, SMALL, WORSE, LARGE, WEAK_Q, UNMATCHED, PIXELS = CHECKS

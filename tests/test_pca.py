@@ -1,4 +1,4 @@
-"""PCA: exact sums to the last bit, scikit-learn's components, SciPy's densities, and images that do not vary."""
+"""PCA: scikit-learn's components, SciPy's densities, and images that do not vary."""
 
 import gzip
 import math
@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from sklearn import decomposition
 
-from lowerbound import pca as module
+from lowerbound.eigen import principal
 from lowerbound.errors import InputError
 from lowerbound.images import ROUNDING_SCALE, as_floats
-from lowerbound.pca import BLOCK, MOST_PIXELS, PCA, PixelMoments, eigenpairs
+from lowerbound.moments import BLOCK
+from lowerbound.pca import PCA
 
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
 SHAPES = st.tuples(st.sampled_from([1, 3]), st.integers(1, 6), st.integers(1, 6))
@@ -48,52 +49,6 @@ def stacks(draw):
     low, high = draw(st.sampled_from([(0, 256), (0, 1), (255, 256), (127, 128), (0, 2), (254, 256)]))
     images = noise(count, shape, draw(st.integers(0, 99)), low, high)
     return np.where(images == 1, 255, images).astype(np.uint8) if high == 2 else images
-
-
-@settings(max_examples=40, deadline=None)
-@given(stacks(), st.randoms(use_true_random=False), st.lists(st.integers(0, 2500), max_size=4))
-def test_moments_are_exact_for_any_order_and_chunks(images, random, cuts):
-    whole = PixelMoments(images.shape[1:]).add(images)
-    integers = images.reshape(len(images), -1).astype(np.int64) - 128
-    assert whole.count == len(images)
-    assert np.array_equal(whole.sums.astype(np.int64), integers.sum(0))
-    assert np.array_equal(whole.sums, integers.sum(0))
-    assert np.array_equal(whole.products, integers.T @ integers)
-    order = list(range(len(images)))
-    random.shuffle(order)
-    pieces = PixelMoments(images.shape[1:])
-    for piece in np.split(images[order], sorted(min(cut, len(images)) for cut in cuts)):
-        pieces.add(piece)
-    assert pieces.mean.tobytes() == whole.mean.tobytes()
-    assert pieces.covariance.tobytes() == whole.covariance.tobytes()
-    np.testing.assert_allclose(whole.mean, rows(images).mean(0), atol=1e-7)
-    np.testing.assert_allclose(
-        whole.covariance, np.cov(rows(images), rowvar=False, bias=True).reshape(whole.covariance.shape), atol=1e-7
-    )
-
-
-@pytest.mark.parametrize("level", [0, 255])
-def test_the_largest_products_are_exact_too(level):
-    images = np.full((3 * BLOCK + 7, 1, 1, 3), level, np.uint8)  # every product at its largest, every block full
-    images[::5] = 255 - level
-    integers = images.reshape(-1, 3).astype(np.int64) - 128
-    assert np.array_equal(PixelMoments((1, 1, 3)).add(images).products, integers.T @ integers)
-
-
-@pytest.mark.parametrize(
-    "images",
-    [np.zeros((2, 1, 3, 2), np.uint8), np.zeros((2, 1, 2, 2), np.float32), np.zeros((2, 3, 2, 2), np.uint8)],
-    ids=["another size", "floats", "another number of channels"],
-)
-def test_moments_refuse_other_images(images):
-    with pytest.raises(InputError, match=r"expected uint8 \['N', 1, 2, 2\]"):
-        PixelMoments((1, 2, 2)).add(images)
-
-
-def test_images_with_too_many_pixels_are_refused():
-    side = math.isqrt(MOST_PIXELS)
-    with pytest.raises(InputError, match="expected at most 16,384; give --size"):
-        PixelMoments((1, side, side + 1))
 
 
 @settings(max_examples=40, deadline=None)
@@ -265,44 +220,6 @@ def test_samples_have_the_variances_of_the_components():
     assert not np.array_equal(model.sample(3, seed=1), model.sample(3, seed=2))
 
 
-@pytest.mark.parametrize("images", [smooth(400, (1, 15, 16)), noise(30, (3, 9, 9)), noise(300, (1, 16, 16))])
-def test_both_ways_to_a_spectrum_agree(images, monkeypatch):
-    whole = PCA(5).fit(images)
-    monkeypatch.setattr(module, "WHOLE_SPECTRUM", 100)
-    leading = PCA(5).fit(images)
-    assert len(leading.variances) == 200
-    np.testing.assert_allclose(leading.variances, whole.variances[:200], atol=1e-8)
-    np.testing.assert_allclose(leading.components, whole.components, atol=1e-6)
-    np.testing.assert_allclose(leading.score_samples(images), whole.score_samples(images), rtol=1e-6)
-
-
-def test_a_large_image_may_keep_all_its_components(monkeypatch):
-    monkeypatch.setattr(module, "WHOLE_SPECTRUM", 10)
-    images = noise(40, (1, 4, 4))
-    model = PCA(16).fit(images)
-    np.testing.assert_allclose(model.inverse_transform(model.transform(images)), as_floats(images), atol=1e-4)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [40, 350], ids=["few images", "more images than pairs"])
-def test_large_colour_images_have_the_components_of_their_gram_matrix(count):
-    images = smooth(count, (3, 36, 36), rank=12)
-    model = PCA(8).fit(images)
-    centred = rows(images) - rows(images).mean(0)
-    values, vectors = np.linalg.eigh(centred @ centred.T / count)  # the same eigenvalues, from the other side
-    components = (vectors[:, ::-1][:, :8].T @ centred) / np.sqrt(values[::-1][:8, None] * count)
-    np.testing.assert_allclose(model.variances[:30], values[::-1][:30], rtol=1e-6)
-    np.testing.assert_allclose(np.abs((components * model.components).sum(1)), 1, atol=1e-6)
-    assert model.total_variance == pytest.approx(values.sum(), rel=1e-6)
-
-
-def test_a_spectrum_is_the_same_anywhere():
-    covariance = PixelMoments((1, 5, 5)).add(noise(40, (1, 5, 5))).covariance
-    values, vectors = eigenpairs(covariance, at_least=3)
-    np.testing.assert_allclose(vectors @ covariance @ vectors.T, np.diag(values), atol=1e-9)
-    assert (np.diff(values) <= 0).all()
-
-
 def mnist(part):
     with gzip.open(MNIST / f"{part}-images-idx3-ubyte.gz") as file:
         return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 1, 28, 28)
@@ -311,15 +228,14 @@ def mnist(part):
 @pytest.mark.slow
 @pytest.mark.skipif(not MNIST.is_dir(), reason=f"MNIST is not in {MNIST}")
 def test_mnist_has_its_known_spectrum_and_scores():
-    moments, test = PixelMoments((1, 28, 28)).add(mnist("train")), mnist("t10k")
-    spectrum = eigenpairs(moments.covariance, 1)
+    spectrum, test = principal(mnist("train"), 1), mnist("t10k")
     for k, mse, explained, score in [
         (5, 0.044526, 0.33228, 93.92),
         (10, 0.034074, 0.48815, 186.02),
         (20, 0.023538, 0.64358, 306.55),
         (50, 0.011485, 0.82465, 517.60),
     ]:
-        model = PCA(k).fit_moments(moments, spectrum)
+        model = PCA(k).fit_spectrum(spectrum)
         error = np.square(as_floats(test) - model.inverse_transform(model.transform(test)), dtype=np.float64).mean()
         assert error == pytest.approx(mse, abs=1e-6)
         assert model.explained[k] == pytest.approx(explained, abs=1e-5)

@@ -97,7 +97,7 @@ def test_a_size_is_at_least_one(size, tmp_path):
 
 
 def test_a_size_is_refused_where_images_have_one():
-    with pytest.raises(InputError, match="only images of a folder are resized"):
+    with pytest.raises(InputError, match="only images of a folder or of a table are resized"):
         load("digits", size=16)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 
 import numpy as np
@@ -11,12 +12,13 @@ import safetensors.torch
 import torch
 
 from lowerbound.errors import InputError
-from lowerbound.formats import codes_table, read_csv, read_tensors, to_csv, to_json
-from lowerbound.images import Images
+from lowerbound.formats import codes_table, read_csv, read_sealed, read_tensors, sealed, to_csv, to_json
 from lowerbound.pca import PCA
+from lowerbound.settings import Settings, one_cycle
+from lowerbound.state import State
 from lowerbound.storage import FORMAT, Run
 from lowerbound.stored import StoredModel
-from lowerbound.training import Settings, one_cycle
+from lowerbound.training import DivergedError
 
 SHAPE = (1, 4, 4)
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, *SHAPE)).astype(np.uint8)
@@ -76,7 +78,33 @@ def test_a_folder_whose_first_file_finds_no_room_is_not_left_behind(tmp_path, mo
     monkeypatch.setattr(Run, "write_about", lambda self: (_ for _ in ()).throw(InputError("no space is left")))
     with pytest.raises(InputError, match="no space"):
         begin(tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_appears_with_what_was_asked_or_not_at_all(tmp_path, monkeypatch):
+    """A process killed as it begins leaves no folder under the name: the same command begins anew."""
+    left = tmp_path / f".run.{os.getpid()}"  # by one that was killed, and had our number
+    left.mkdir()
+    (left / ".run.json.1").write_bytes(b"{")
+    real = Run.write_about
+
+    def write(run):
+        assert not (tmp_path / "run").exists()
+        real(run)
+
+    monkeypatch.setattr(Run, "write_about", write)
+    begin(tmp_path / "run")
+    assert [file.name for file in tmp_path.rglob("*")] == ["run", "run.json"]
+
+
+def test_of_two_that_begin_at_once_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("lowerbound.storage.refuse_existing", lambda path: None)
+    begin(tmp_path / "run")
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    with pytest.raises(InputError, match="exists already"):
+        begin(tmp_path / "run")
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["run"]
 
 
 def test_an_unfinished_run_is_refused_unless_asked_for(tmp_path):
@@ -225,6 +253,177 @@ def test_a_checkpoint_of_other_content_is_refused(run, name):
         run.load_checkpoint(stored, model)
 
 
+@pytest.fixture
+def saved(run):
+    """A conv model with two checkpoints; the weights that each holds."""
+    stored, held = STORED[1], []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        model = stored.build()
+        held.append({name: value.clone() for name, value in model.state_dict().items()})
+        run.save_checkpoint(stored, model, State(seconds=float(seed)))
+    return run, stored, held
+
+
+def _from_checkpoint(run, stored):
+    """Weights that a checkpoint gives, the seconds in its state, and what was warned of."""
+    said = []
+    model = stored.build()
+    state = run.load_checkpoint(stored, model, said.append)
+    return model.state_dict(), None if state is None else state.seconds, said
+
+
+def _equal(one, two):
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_the_last_two_checkpoints_are_kept_and_the_newest_is_loaded(saved):
+    run, stored, held = saved
+    weights, seconds, said = _from_checkpoint(run, stored)
+    assert _equal(weights, held[1])
+    assert (seconds, said) == (2.0, [])
+    names = {file.name for file in run.folder(stored).glob("checkpoint*")}
+    assert names == {"checkpoint.safetensors", "checkpoint-before.safetensors"}
+    (run.folder(stored) / "checkpoint.safetensors").unlink()  # killed between the two renamings
+    weights, seconds, said = _from_checkpoint(run, stored)
+    assert _equal(weights, held[0])
+    assert (seconds, said) == (1.0, [])
+
+
+def test_no_checkpoint_is_no_state(run):
+    assert run.load_checkpoint(STORED[1], STORED[1].build()) is None
+
+
+def test_a_checkpoint_cut_anywhere_is_noticed_and_the_one_before_serves(saved):
+    run, stored, held = saved
+    file, before = run._checkpoints(stored)
+    whole, older = file.read_bytes(), before.read_bytes()
+    for length in np.linspace(0, len(whole) - 1, 40).astype(int):
+        file.write_bytes(whole[:length])
+        before.write_bytes(older)
+        weights, seconds, said = _from_checkpoint(run, stored)
+        assert _equal(weights, held[0])
+        assert seconds == 1.0
+        assert len(said) == 1
+        assert "checkpoint.safetensors" in said[0]
+        assert said[0].endswith("; went on from the checkpoint before it")
+
+
+def test_a_flipped_bit_anywhere_is_noticed_or_changes_nothing(saved):
+    run, stored, held = saved
+    file, before = run._checkpoints(stored)
+    whole, older = file.read_bytes(), before.read_bytes()
+    noticed = 0
+    flips = np.random.default_rng(0).permutation(8 * len(whole))[:300]
+    header = 8 + struct.unpack("<Q", whole[:8])[0]
+    for bit in flips:
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        file.write_bytes(flipped)
+        before.write_bytes(older)
+        weights, seconds, said = _from_checkpoint(run, stored)
+        assert _equal(weights, held[0] if said else held[1])
+        assert seconds == (1.0 if said else 2.0)
+        assert said or bit < 8 * header  # all numbers are under the seal; white space of the header is not
+        noticed += bool(said)
+    assert noticed > 290
+
+
+def test_the_one_before_takes_the_place_of_a_damaged_one(saved):
+    """Else the next save would move the damaged one over the only whole one, and a kill just then would lose all."""
+    run, stored, _ = saved
+    file, before = run._checkpoints(stored)
+    older = before.read_bytes()
+    file.write_bytes(file.read_bytes()[:-1])
+    _from_checkpoint(run, stored)
+    assert file.read_bytes() == older
+    assert not before.exists()
+    assert _from_checkpoint(run, stored)[2] == []
+
+
+def test_two_damaged_checkpoints_are_refused_and_left(saved):
+    run, stored, _ = saved
+    files = run._checkpoints(stored)
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(
+        InputError, match=r"checkpoint.safetensors is no whole.*checkpoint-before.safetensors, is of no use"
+    ):
+        _from_checkpoint(run, stored)
+    assert all(file.exists() for file in files)
+    files[1].unlink()
+    with pytest.raises(InputError, match=r"checkpoint.safetensors is no whole safetensors file"):
+        _from_checkpoint(run, stored)
+
+
+def test_a_checkpoint_of_another_model_leaves_the_weights_as_they_were(saved):
+    run, stored, _ = saved
+    for file in run._checkpoints(stored):
+        tensors = read_tensors(file)
+        del tensors["sha256"], tensors[next(name for name in sorted(tensors) if name.startswith("model."))]
+        file.write_bytes(safetensors.torch.save(tensors))
+    model = stored.build()
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(InputError, match="not of this model"):
+        run.load_checkpoint(stored, model)
+    assert _equal(weights, model.state_dict())
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_never_written(saved, bad):
+    run, stored, _ = saved
+    before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
+    model = stored.build()
+    with torch.no_grad():
+        list(model.parameters())[-1].view(-1)[0] = bad
+    with pytest.raises(DivergedError, match=r"not finite and was not written to .*checkpoint.safetensors"):
+        run.save_checkpoint(stored, model, State())
+    with pytest.raises(DivergedError, match=r"not finite and was not written to .*model.safetensors"):
+        run.save(stored, model)
+    assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before
+
+
+def test_the_same_tensors_give_the_same_bytes_and_any_other_another_seal(saved):
+    run, stored, _ = saved
+    tensors = read_sealed(run._checkpoints(stored)[0])
+    assert sealed(tensors) == sealed(dict(reversed(tensors.items()))) == run._checkpoints(stored)[0].read_bytes()
+    for strange in (torch.tensor(1.5), torch.zeros(0, 3), torch.ones(2, 3).t(), torch.ones(3, dtype=torch.bfloat16)):
+        assert sealed({"a": strange}) != sealed({"a": strange.reshape(-1)}) or strange.dim() == 1
+        assert sealed({"a": strange}) != sealed({"b": strange})
+
+
+def test_two_processes_on_one_run(run):
+    other = Run.open(run.path)
+    with run.writing():
+        with pytest.raises(InputError, match=r"is being trained by process \d+"), other.writing():
+            pass
+        with pytest.raises(InputError, match="is being trained by process"):
+            other.save_prior(STORED[2], "normal", torch.nn.Linear(1, 1), {})
+        run.about["status"] = "training"
+        run.write_about()
+    with pytest.raises(InputError, match="was changed by another process since it was opened"), other.writing():
+        pass
+    with Run.open(run.path, unfinished=True).writing():
+        pass
+
+
+def test_what_killed_processes_began_is_cleared_away(run):
+    left = [run.path / ".run.json.123", run.folder(STORED[1]) / ".checkpoint.safetensors.4567"]
+    for file in left:
+        file.write_bytes(b"half")
+    before = {file for file in run.path.rglob("*") if file.is_file()} - set(left)
+    with run.writing():
+        assert not any(file.exists() for file in left)
+    assert {file for file in run.path.rglob("*") if file.is_file()} == before
+
+
+def test_a_fitted_prior_goes_with_the_weights_it_was_fitted_to(run):
+    stored = STORED[2]
+    run.save_prior(stored, "normal", torch.nn.Linear(1, 1), {})
+    run.save(stored, stored.build())
+    assert not list(run.folder(stored).glob("prior-*"))
+
+
 def test_choosing_a_model(run):
     assert run.choose().name == "vae-k3"
     assert run.choose("pca").name == "pca-k3"
@@ -243,21 +442,15 @@ def test_a_history_comes_back_to_the_last_bit(tmp_path):
         read_csv(tmp_path / "history.csv")
 
 
-def test_codes_as_a_table(tmp_path):
-    import io
-
-    import pyarrow.parquet
-
-    images = Images(PIXELS[:2], np.array([4, 5]), ("ü.png", "bad\udcff.png"))
-    table = pyarrow.parquet.read_table(io.BytesIO(codes_table(np.eye(2, dtype=np.float32), images)))
+def test_codes_as_a_table():
+    table = codes_table(np.eye(2, dtype=np.float32), ("ü.png", "bad\udcff.png"), np.array([4, 5]))
     assert table.to_pydict() == {
         "name": ["ü.png", "bad\\udcff.png"],
         "label": [4, 5],
         "z1": [1.0, 0.0],
         "z2": [0.0, 1.0],
     }
-    bare = codes_table(np.ones((2, 1), np.float32), Images(PIXELS[:2]))
-    assert pyarrow.parquet.read_table(io.BytesIO(bare)).column_names == ["z1"]
+    assert codes_table(np.ones((2, 1), np.float32)).column_names == ["z1"]
 
 
 def test_json_keeps_names_that_are_no_text_and_refuses_nan():

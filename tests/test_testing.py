@@ -408,7 +408,7 @@ def test_the_part_on_the_page_is_one_and_trains():
     images = np.random.default_rng(0).integers(0, 256, (100, 1, 8, 8)).astype(np.uint8)
     model = module["make"]((1, 8, 8), 2)
     before = model.score(images)
-    from lowerbound.training import Settings
+    from lowerbound.settings import Settings
 
     assert model.fit(images, Settings(epochs=3)).score(images) > before
     assert model.sample(2).shape == (2, 1, 8, 8)

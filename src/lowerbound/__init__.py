@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from lowerbound.images import Images, ImageSet
     from lowerbound.inference import infer
     from lowerbound.pca import PCA
+    from lowerbound.settings import Settings
     from lowerbound.sources import load
-    from lowerbound.training import Settings
     from lowerbound.vae import VAE
 
 __all__ = [
@@ -54,7 +54,7 @@ _HOMES = {
     "Images": "images",
     "InputError": "errors",
     "PCA": "pca",
-    "Settings": "training",
+    "Settings": "settings",
     "VAE": "vae",
     "evaluate": "evaluation",
     "infer": "inference",

@@ -17,6 +17,9 @@ def main() -> int:
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         from lowerbound.cli import app
+        from lowerbound.interruption import terminable
+
+        terminable()
 
         code = app(standalone_mode=False)
     except KeyboardInterrupt:
@@ -49,7 +52,7 @@ def _explain(error: Exception) -> int:
         return _say(
             "the memory of this machine does not hold it; take fewer or smaller images (--size), or a smaller -n", 1
         )
-    if type(error).__name__ == "DivergedError":
+    if type(error).__name__ in ("DivergedError", "LostProcessError"):
         return _say(str(error), 1)
     raise error
 

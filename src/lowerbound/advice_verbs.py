@@ -134,6 +134,8 @@ def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def _print_dimensions(found: Dimensions) -> None:
     """What each criterion says, what was recognised at some K, and what follows."""
+    from lowerbound.eigen import bounds
+
     best = found.held_out.best
     score = found.held_out.at(best)
     by_share = [(f"{share:.0%} of the variance", k, "") for share, k in found.share_ks.items()]
@@ -144,6 +146,8 @@ def _print_dimensions(found: Dimensions) -> None:
         ("held-out likelihood", best, f"{score.mean:,.1f} ± {score.standard_error:,.1f} nats per image"),
     ]
     print(f"\n{found.name}")
+    if found.pca.residuals is not None:
+        print(f"eigenvalues by the randomised solver, {bounds(found.pca.variances, found.pca.residuals)}")
     _print_table(
         ("criterion", "K", ""), ((name, "not known" if k is None else f"{k:,}", word) for name, k, word in criteria)
     )

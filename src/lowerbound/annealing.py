@@ -24,8 +24,8 @@ from torch.distributions import Distribution
 
 from lowerbound.errors import InputError
 from lowerbound.evidence import Density, images_of
+from lowerbound.order import seed_of
 from lowerbound.progress import Advance, Progress, quiet
-from lowerbound.training import seed_of
 from lowerbound.weights import Evidence, Sums, block_for, blocks
 
 __all__ = ["annealed", "sigmoid_schedule"]

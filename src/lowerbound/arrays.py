@@ -12,14 +12,16 @@ import numpy as np
 
 from lowerbound.errors import InputError
 from lowerbound.images import Images, ImageSet
+from lowerbound.packed import is_packed, open_packed, packed_images
 from lowerbound.progress import Progress, quiet
 from lowerbound.splits import SEED, hold_out
+from lowerbound.streams import Block, Stream, stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["load_arrays", "name_from", "read_arrays", "to_pixels"]
+__all__ = ["array_stream", "load_arrays", "name_from", "read_arrays", "to_pixels"]
 
 ZIP_MARK = b"PK"  # with which a .npz starts
 BLOCK = 2**22  # pixels looked at in one step
@@ -40,7 +42,8 @@ def load_arrays(path: Path, *, progress: Progress = quiet) -> ImageSet:
     """Train and test images of one ``.npy`` or ``.npz`` file.
 
     A ``.npy`` file holds the images; a ``.npz`` file holds ``images`` (and ``labels``), or ``x_train`` and ``x_test``
-    (and ``y_train`` and ``y_test``). Without a split of its own, one image in six is kept apart as the test set.
+    (and ``y_train`` and ``y_test``). Without a split of its own, one image in six is kept apart as the test set. A ``.npy``
+    of more than 2 GB stays on disk, and one that was packed here has the split it was packed with.
 
     Raises:
         InputError: A file NumPy cannot read, unknown keys, or arrays that are not images.
@@ -54,6 +57,8 @@ def load_arrays(path: Path, *, progress: Progress = quiet) -> ImageSet:
         >>> images.name, len(images.train), len(images.test), images.image_shape
         ('noise', 10, 2, (1, 8, 8))
     """
+    if is_packed(path):
+        return open_packed(path)
     arrays = _open(path)
     train = _pick(arrays, TRAIN_IMAGES)
     test = _pick(arrays, TEST_IMAGES)
@@ -89,18 +94,49 @@ def read_arrays(path: Path, image_shape: tuple[int, int, int], *, progress: Prog
         Traceback (most recent call last):
         lowerbound.errors.InputError: ...images are (1, 8, 8); expected (1, 28, 28), as the model learned from
     """
+    if is_packed(path):
+        images = packed_images(path)
+        _check_shape(path, images.image_shape, image_shape)
+        return images
     arrays = _open(path)
     found = (_pick(arrays, IMAGES), _pick(arrays, TRAIN_IMAGES), _pick(arrays, TEST_IMAGES))
     parts = [to_pixels(array, path, progress)[0] for array in found if array is not None]
     if not parts:
         raise _unknown_keys(path, arrays)
     for pixels in parts:
-        if pixels.shape[1:] != tuple(image_shape):
-            raise InputError(
-                f"{path}: images are {pixels.shape[1:]}; expected {tuple(image_shape)}, as the model learned from; "
-                "resize them, or give a folder of image files, which are resized here"
-            )
+        _check_shape(path, pixels.shape[1:], image_shape)
     return Images(parts[0] if len(parts) == 1 else np.concatenate(parts))
+
+
+def array_stream(path: Path, image_shape: tuple[int, int, int], *, progress: Progress = quiet) -> Stream:
+    """The images of an array file, a block at a time; a ``.npy`` is never read whole, whatever its type.
+
+    Raises:
+        InputError: As for ``read_arrays``.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> file = Path(tempfile.mkdtemp()) / "grey.npy"
+        >>> np.save(file, np.full((3, 8, 8), 0.2))
+        >>> [int(block.pixels.max()) for block in array_stream(file, (1, 8, 8)).blocks(0)]
+        [51]
+    """
+    status = path.stat()
+    stamp = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {image_shape}"
+    array = _open(path).get("images") if path.suffix.lower() == ".npy" else None
+    if array is None or array.dtype == np.uint8:  # in memory already, or on disk as it is
+        return stream_of(read_arrays(path, image_shape, progress=progress), stamp)
+    stack = _channels_first(array, path)[0]
+    _check_shape(path, stack.shape[1:], image_shape)
+    step = max(1, BLOCK // stack[0].size)
+
+    def blocks(start: int) -> Iterator[Block]:
+        for first in range(start, len(stack), step):
+            pixels = to_pixels(stack[first : first + step], path)[0]
+            yield Block(pixels, np.arange(first, first + len(pixels)), first + len(pixels))
+
+    return Stream(len(stack), image_shape, stamp, blocks)
 
 
 def to_pixels(array: np.ndarray, path: Path | str, progress: Progress = quiet) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -143,6 +179,15 @@ def name_from(path: Path) -> str:
     """
     stem = path.stem if path.suffix in {".npy", ".npz"} else path.name
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "images"
+
+
+def _check_shape(path: Path, found: tuple[int, ...], expected: tuple[int, int, int]) -> None:
+    """Refuse images of another size than a model's."""
+    if found != tuple(expected):
+        raise InputError(
+            f"{path}: images are {found}; expected {tuple(expected)}, as the model learned from; "
+            "resize them, or give a folder of image files, which are resized here"
+        )
 
 
 def _open(path: Path) -> Mapping[str, np.ndarray]:

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lowerbound.blockwise import batched
 from lowerbound.errors import InputError
 from lowerbound.images import as_floats
 from lowerbound.objective import SquaredError, Terms
-from lowerbound.training import Settings, batched, run
+from lowerbound.settings import Settings
+from lowerbound.training import run
 
 __all__ = ["Autoencoder", "check_pixels", "decode_images", "encode_images"]
 
@@ -56,6 +58,16 @@ class Autoencoder(nn.Module):
             fraction: How much of the training is done, for objectives whose weights change on the way.
         """
         return self.objective(self, images, fraction)
+
+    @property
+    def whole_batch(self) -> bool:
+        """Whether its loss is of the batch, not of single images: several processes cannot share that."""
+        return getattr(self.objective, "whole_batch", False)
+
+    def backbones(self) -> list[nn.Module]:
+        """What may compute fast rather than precisely: all but the encoder's head."""
+        inward = list(self.encoder)[:-1] if isinstance(self.encoder, nn.Sequential) else []
+        return [*inward, self.decoder]
 
     def gauges(self) -> Mapping[str, Tensor]:
         """Nothing to record besides the loss."""

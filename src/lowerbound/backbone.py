@@ -11,6 +11,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 __all__ = [
     "ConvDecoder",
@@ -160,8 +161,41 @@ class ConvEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images ``[batch, C, H, W]`` to features ``[batch, out_features]``."""
-        return self.layers(images)
+        """Map images ``[batch, C, H, W]`` to features ``[batch, out_features]``.
+
+        What ``layers`` does, in less time: a convolution is linear, so the offsets take theirs alone. Their gradient then goes
+        back through the filters once for the batch, not once for every image.
+        """
+        offset, first, *others = self.layers
+        alone = functional.conv2d(offset.bias[None], first.weight)  # type: ignore[arg-type, union-attr]
+        planes = first(images) + alone
+        for layer in others:
+            planes = layer(planes)
+        return planes
+
+
+def transposed_by_rows(planes: Tensor, weight: Tensor) -> Tensor:
+    """A transposed convolution of stride 1, one for every row of the filters, whose images are added a row lower each time.
+
+    The same as ``conv_transpose2d``, but its convolutions have as many outputs as filters have rows: those with one output
+    for every channel of an image leave most lanes of a processor's vectors empty.
+
+    Args:
+        planes: ``[batch, planes, H, W]``.
+        weight: ``[planes, C, rows, columns]``.
+
+    Returns:
+        ``[batch, C, H + rows - 1, W + columns - 1]``.
+
+    Example:
+        >>> transposed_by_rows(torch.zeros(2, 32, 24, 24), torch.zeros(32, 1, 5, 5)).shape
+        torch.Size([2, 1, 28, 28])
+    """
+    inputs, channels, rows, columns = weight.shape
+    filters = weight.transpose(1, 2).reshape(inputs, rows * channels, 1, columns)
+    parts = functional.conv_transpose2d(planes, filters).unflatten(1, (rows, channels))
+    shifted = [functional.pad(parts[:, row], (0, 0, row, rows - 1 - row)) for row in range(rows)]
+    return torch.stack(shifted).sum(0)
 
 
 class ConvDecoder(nn.Module):
@@ -188,8 +222,19 @@ class ConvDecoder(nn.Module):
         )
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Map codes ``[..., K]`` to images ``[..., C, H, W]``."""
-        images = self.layers(codes.reshape(-1, codes.shape[-1]))  # convolutions know one batch axis
+        """Map codes ``[..., K]`` to images ``[..., C, H, W]``.
+
+        What ``layers`` does, in less time: planes come last in memory, where convolutions are fastest, and the dense layer
+        puts them there by the order of its rows.
+        """
+        dense, _, shaped, first, _, last, offset = self.layers
+        planes, height, width = shaped.unflattened_size  # type: ignore[misc]
+        weight = dense.weight.unflatten(0, (planes, height * width)).transpose(0, 1).flatten(0, 1)  # type: ignore[union-attr, operator]
+        bias = dense.bias.unflatten(0, (planes, height * width)).t().flatten()  # type: ignore[union-attr, operator]
+        flat = codes.reshape(-1, codes.shape[-1])  # convolutions know one batch axis
+        hidden = functional.linear(flat, weight, bias).relu().view(-1, height, width, planes).permute(0, 3, 1, 2)
+        images = transposed_by_rows(first(hidden).relu(), last.weight)  # type: ignore[arg-type]
+        images = images + (offset.bias + last.bias[:, None, None])  # type: ignore[index, operator]
         return images.reshape(*codes.shape[:-1], *images.shape[1:])
 
 

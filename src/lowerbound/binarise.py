@@ -75,6 +75,11 @@ class Binarised:
 
     objective: Callable[[Any, Tensor, float], Terms]
 
+    @property
+    def whole_batch(self) -> bool:
+        """Whether the objective's loss is of the batch, not of single images."""
+        return getattr(self.objective, "whole_batch", False)
+
     def __call__(self, model: Any, images: Tensor, fraction: float = 1.0) -> Terms:
         """Terms for a draw from grey images ``[batch, C, H, W]``."""
         return self.objective(model, (torch.rand_like(images) < images).to(images.dtype), fraction)

@@ -1,17 +1,18 @@
-"""The verbs on data sets: what there is, fetch it, look at it."""
+"""The verbs on data sets: what there is, fetch it, look at it, pack it for sets that are larger than memory."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lowerbound.errors import InputError
-from lowerbound.options import DataDir, Out, Seed, Size, SourceName, Style, load_source
+from lowerbound.options import DataDir, Out, Seed, Size, SourceName, Style, load_source, say_choices
 
 __all__ = ["data_app"]
 
-data_app = typer.Typer(help="What images there are: list, get, show.", no_args_is_help=True)
+data_app = typer.Typer(help="What images there are: list, get, show, pack.", no_args_is_help=True)
 
 
 @data_app.command("list")
@@ -29,7 +30,9 @@ def data_list() -> None:
     for name, source in SOURCES.items():
         table.add_row(name, source.description, f"{source.train:,}", f"{source.test:,}", source.origin)
     Console().print(table)
-    print("\nAny folder of image files (sub-folders are classes), .npy or .npz file is a source, too.")
+    print(
+        "\nAny folder of image files (sub-folders are classes), .parquet, .arrow, .npy or .npz file is a source, too."
+    )
 
 
 @data_app.command("get")
@@ -87,3 +90,30 @@ def data_show(
         sheet = train[np.random.default_rng(seed).permutation(len(train))[:30]]
         figure = figures.samples_of(sheet.pixels, sheet.labels, images.class_names, title=images.name)
         save_figure(figure, place(out, f"{images.name}.png", FIGURE))
+
+
+@data_app.command("pack")
+def data_pack(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A folder of images, a .parquet or .arrow file or a folder of such")
+    ],
+    out: Out = None,
+    size: Size = None,
+) -> None:
+    """Decode images once to a .npy file that is never read whole: for sets larger than memory, and to begin quickly.
+
+    Broken off, it goes on where it was. The file is a source like any other; names and labels lie beside it.
+
+    Example: lowerbound data pack photos/ --size 32 --out photos.npy
+    """
+    from lowerbound.exports import ARRAY, place
+    from lowerbound.progress import terminal
+    from lowerbound.sources import pack
+
+    out = place(out, f"{Path(source).name or 'images'}.npy", ARRAY)
+    images = pack(source, out, size=size, progress=terminal)
+    say_choices(images)
+    count = len(images.train) + len(images.test)
+    print(
+        f"{out}: {len(images.train):,} training and {len(images.test):,} test images, uint8 {[count, *images.image_shape]}"
+    )

@@ -22,11 +22,12 @@ from typing import Any
 
 import numpy as np
 
+from lowerbound.eigen import principal
 from lowerbound.errors import InputError
 from lowerbound.evaluation import Estimate
 from lowerbound.images import ROUNDING_SCALE, ImageSet, as_floats
 from lowerbound.legibility import Legibility, legibility, unreadable
-from lowerbound.pca import PCA, PixelMoments, eigenpairs
+from lowerbound.pca import PCA
 from lowerbound.progress import Progress, quiet
 
 __all__ = ["SHARES", "Dimensions", "HeldOut", "choose", "held_out", "log_evidence", "parallel_analysis", "shares"]
@@ -34,6 +35,7 @@ __all__ = ["SHARES", "Dimensions", "HeldOut", "choose", "held_out", "log_evidenc
 SHARES = (0.5, 0.8, 0.95, 0.99)  # of the variance, at which recognition is tested
 PERMUTED, PERMUTATIONS = 2_000, 10  # images at most, and how often: matrices of at most 2,000 x 2,000 are decomposed
 TRIED = tuple(n * 10**d for d in range(5) for n in (1, 1.5, 2, 3, 4, 5, 6, 8))
+MOST_WHOLE = 3_500  # pixels of images of which every component is found; of others the leading 200
 BLOCK = 256  # images whose scores at every K are held at a time
 
 
@@ -150,16 +152,15 @@ def choose(images: ImageSet, *, seed: int = 0, progress: Progress = quiet) -> Di
         raise InputError(
             f"{len(images.train)} training and {len(images.test)} test images came; expected at least 2 and 1"
         )
-    moments = PixelMoments(images.image_shape).add(images.train.pixels, progress)
-    with progress("PCA: components", 1) as advance:
-        spectrum = eigenpairs(moments.covariance, 1)
-        pca = PCA(min(len(spectrum[0]), moments.count)).fit_moments(moments, spectrum)
-        advance(1, "")
+    pixels = math.prod(images.image_shape)
+    wanted = min(pixels, len(images.train)) if pixels <= MOST_WHOLE else 1
+    spectrum = principal(images.train.pixels, wanted, progress)
+    pca = PCA(min(len(spectrum.values), spectrum.count)).fit_spectrum(spectrum)
     if pca.total_variance <= 0:
         raise InputError(f"all training images of {images.name} are the same; expected images that vary")
     explained = pca.explained[: pca.latent_dim + 1]
     share_ks = {share: shares(explained, share) for share in SHARES}
-    evidence = log_evidence(pca.variances, moments.count, pixels=len(pca.mean), total=pca.total_variance)
+    evidence = log_evidence(pca.variances, spectrum.count, pixels=pixels, total=pca.total_variance)
     parallel = parallel_analysis(images.train.pixels, seed=seed, progress=progress)
     scores = held_out(pca, images.test.pixels, progress)
     unread = unreadable(images.train, images.test)

@@ -26,8 +26,8 @@ from lowerbound.errors import InputError
 from lowerbound.evaluation import Estimate
 from lowerbound.images import as_floats
 from lowerbound.importance import log_weights
+from lowerbound.order import seed_of
 from lowerbound.progress import Progress, quiet
-from lowerbound.training import seed_of
 from lowerbound.weights import Evidence, Sums, block_for, blocks
 
 __all__ = ["Bound", "Evidence", "evidence", "images_of", "importance_weighted_bound"]

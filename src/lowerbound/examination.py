@@ -14,6 +14,7 @@ import torch
 
 from lowerbound.aggregate import active_units, per_dimension_kl
 from lowerbound.binarise import binarised
+from lowerbound.blockwise import batched
 from lowerbound.errors import InputError
 from lowerbound.evaluation import Estimate, squared_errors
 from lowerbound.gaps import where_the_nats_go
@@ -25,7 +26,6 @@ from lowerbound.progress import Progress, quiet
 from lowerbound.realism import two_sample
 from lowerbound.second_opinion import Trial, fresh_decoder, gaussian_divergence, told_apart, train_on
 from lowerbound.symptoms import Codes, Density, Pixels, Reference, Symptoms
-from lowerbound.training import batched
 from lowerbound.vae import VAE
 
 __all__ = ["examine"]

@@ -1,4 +1,4 @@
-"""What a verb leaves behind: a figure, an array or a table, whole or not at all, and one line that names it."""
+"""What a verb leaves behind: a figure or an array, whole or not at all, and one line that names it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from lowerbound.images import Images
-
-__all__ = ["ARRAY", "FIGURE", "TABLE", "place", "save_array", "save_figure", "save_table"]
+__all__ = ["ARRAY", "FIGURE", "TABLE", "place", "save_array", "save_figure"]
 
 FIGURE, ARRAY, TABLE = (".png", ".svg"), (".npy",), (".parquet",)
 
@@ -55,12 +53,3 @@ def save_array(array: np.ndarray, out: Path, words: str) -> None:
     make_folder(out.parent)
     write_whole(out, content.getvalue())
     print(f"{out}: {words}, {array.dtype} {list(array.shape)}")
-
-
-def save_table(codes: np.ndarray, images: Images, out: Path, words: str) -> None:
-    """Codes with their names and labels as .parquet."""
-    from lowerbound.formats import codes_table
-
-    make_folder(out.parent)
-    write_whole(out, codes_table(codes, images))
-    print(f"{out}: {words}, {len(codes):,} rows")

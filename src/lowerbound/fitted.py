@@ -27,7 +27,7 @@ from lowerbound.evaluation import Estimate
 from lowerbound.gaussian import GaussianMixture, MultivariateGaussian, Whitened
 from lowerbound.prior import Flow, Mixture, VampPrior
 from lowerbound.progress import Progress, quiet
-from lowerbound.training import one_cycle
+from lowerbound.settings import one_cycle
 
 __all__ = [
     "FITTED",

@@ -6,9 +6,11 @@ Nothing that is read here can run code, and what cannot be read is refused in on
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,7 @@ import torch
 from safetensors import SafetensorError
 
 from lowerbound.errors import InputError
-from lowerbound.images import Images
-from lowerbound.training import History, State
+from lowerbound.state import History, State
 
 __all__ = [
     "check_like",
@@ -28,7 +29,9 @@ __all__ = [
     "pca_like",
     "read_csv",
     "read_json",
+    "read_sealed",
     "read_tensors",
+    "sealed",
     "to_bytes",
     "to_csv",
     "to_json",
@@ -36,20 +39,22 @@ __all__ = [
 ]
 
 
-def codes_table(codes: np.ndarray, images: Images) -> bytes:
-    """A parquet file of codes ``[N, K]``: name and label of each image where there are any, then z1 ... zK."""
+def codes_table(codes: np.ndarray, names: Sequence[str] | None = None, labels: np.ndarray | None = None) -> Any:
+    """A ``pyarrow`` table of codes ``[N, K]``: name and label of each image where there are any, then z1 ... zK.
+
+    Example:
+        >>> codes_table(np.zeros((2, 1), np.float32), ["a.png", "b.png"]).to_pydict()
+        {'name': ['a.png', 'b.png'], 'z1': [0.0, 0.0]}
+    """
     import pyarrow
-    import pyarrow.parquet
 
     columns: dict[str, Any] = {}
-    if images.names is not None:
-        columns["name"] = [name.encode(errors="backslashreplace").decode() for name in images.names]
-    if images.labels is not None:
-        columns["label"] = images.labels
-    columns |= {f"z{n + 1}": codes[:, n] for n in range(codes.shape[1])}
-    whole = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table(columns), whole)
-    return whole.getvalue()
+    if names is not None:
+        texts = [name.encode(errors="backslashreplace").decode() for name in names]
+        columns["name"] = pyarrow.array(texts, pyarrow.string())
+    if labels is not None:
+        columns["label"] = labels
+    return pyarrow.table(columns | {f"z{n + 1}": codes[:, n] for n in range(codes.shape[1])})
 
 
 def to_json(value: object) -> bytes:
@@ -80,24 +85,67 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
         raise InputError(f"{file} is no whole safetensors file ({error}); make the run again") from error
 
 
+SEAL = "sha256"
+
+
+def sealed(tensors: dict[str, torch.Tensor]) -> bytes:
+    """Tensors as a safetensors file holds them, with the hash of their names, types, shapes and bytes among them.
+
+    A file that was cut is no safetensors file; one in which a bit has turned over is, and only the hash tells.
+    """
+    return to_bytes({**tensors, SEAL: _hash_of(tensors)})
+
+
+def read_sealed(file: Path) -> dict[str, torch.Tensor]:
+    """What ``sealed`` wrote, held to its hash; files of before there was one are read without.
+
+    Raises:
+        InputError: No whole safetensors file, or other tensors than were written.
+    """
+    tensors = read_tensors(file)
+    seal = tensors.pop(SEAL, None)
+    if seal is not None and not torch.equal(seal, _hash_of(tensors)):
+        raise InputError(f"{file} is damaged (its content has another sha256 than when it was written)")
+    return tensors
+
+
+def _hash_of(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+    """SHA-256 over all tensors in the order of their names, uint8 ``[32]``."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return torch.tensor(list(digest.digest()), dtype=torch.uint8)
+
+
 def from_state(state: State) -> dict[str, torch.Tensor]:
     """Where a training stands, as named tensors."""
-    held = {f"optimizer.{n}.{name}": value for n, each in state.optimizer.items() for name, value in each.items()}
+    numbers = {f"training.{name}": torch.tensor(value, dtype=torch.float64) for name, value in state.numbers.items()}
+    adam = {f"optimizer.{n}.{name}": value for n, each in state.optimizer.items() for name, value in each.items()}
+    average = {f"average.{name}": value for name, value in state.average.items()}
+    best = {f"best.{name}": value for name, value in state.best.items()}
     history = {f"history.{name}": torch.from_numpy(column) for name, column in state.history.items()}
-    return {"state": torch.tensor([state.epochs, state.seconds], dtype=torch.float64), **held, **history}
+    return {**numbers, **adam, **average, **best, **history, "validation": torch.from_numpy(state.validation)}
 
 
 def to_state(file: Path, tensors: dict[str, torch.Tensor]) -> State:
     """What ``from_state`` wrote to a file, among other tensors."""
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        kind, _, rest = name.partition(".")
+        parts.setdefault(kind, {})[rest] = value
     try:
-        state = State(int(tensors["state"][0]), float(tensors["state"][1]))
-        for name, value in tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "optimizer":
-                parameter, what = rest.split(".")
-                state.optimizer.setdefault(int(parameter), {})[what] = value
-            elif kind == "history":
-                state.history[rest] = value.numpy()
+        numbers = {name: float(value) for name, value in parts.get("training", {}).items()}
+        if "state" in parts:  # of before steps were counted
+            numbers = {"step": len(parts["history"]["loss"]), "seconds": float(tensors["state"][1])}
+        state = State.from_numbers({"step": numbers.pop("step"), **numbers})
+        for name, value in parts.get("optimizer", {}).items():
+            parameter, what = name.split(".")
+            state.optimizer.setdefault(int(parameter), {})[what] = value
+        state.average, state.best = parts.get("average", {}), parts.get("best", {})
+        state.history = {name: column.numpy() for name, column in parts.get("history", {}).items()}
+        state.validation = tensors["validation"].numpy() if "validation" in tensors else state.validation
     except (LookupError, ValueError, TypeError) as error:
         raise InputError(f"{file} is no checkpoint ({error}); remove it to train this model anew") from error
     return state
@@ -121,24 +169,31 @@ def _kind(tensor: torch.Tensor) -> str:
 def pca_like(
     latent_dim: int, image_shape: tuple[int, int, int], tensors: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """Tensors as a PCA of this K has them; the length of its spectrum is its own."""
+    """Tensors as a PCA of this K has them; the length of its spectrum is its own, and bounds of it are there or not."""
     pixels = math.prod(image_shape)
     spectrum = tensors["variances"].numel() if "variances" in tensors else 0
+    bounds = {"residuals": [max(spectrum, latent_dim)]} if "residuals" in tensors else {}
     shapes = {
         "mean": [pixels],
         "components": [latent_dim, pixels],
         "variances": [max(spectrum, latent_dim)],
         "total_variance": [1],
+        **bounds,
     }
     return {name: torch.empty(shape, dtype=torch.float64) for name, shape in shapes.items()}
 
 
 def to_csv(history: History) -> bytes:
-    """A table with one line per batch; numbers with all the digits a float32 has, so that they come back the same."""
+    """A table with one line per batch; numbers with all the digits a float32 has, so that they come back the same.
+
+    The order of columns is fixed: a checkpoint does not keep it, and a run that was interrupted is to have the same table.
+    """
+    first = [name for name in ("loss", "distortion", "rate") if name in history]
+    names = [*first, *sorted(history.keys() - set(first))]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["batch", *history])
-    columns = [np.char.mod("%.9g", column) for column in history.values()]
+    writer.writerow(["batch", *names])
+    columns = [np.char.mod("%.9g", history[name]) for name in names]
     writer.writerows(zip(range(1, len(columns[0]) + 1) if columns else (), *columns, strict=True))
     return text.getvalue().encode()
 

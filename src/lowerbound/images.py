@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lowerbound.errors import InputError
 
-__all__ = ["ROUNDING_SCALE", "ImageSet", "Images", "as_floats"]
+__all__ = ["ROUNDING_SCALE", "ImageSet", "Images", "as_floats", "on_disk"]
 
 ROUNDING_SCALE = 1 / (255 * math.sqrt(12))
 """Standard deviation of the rounding to 8 bits, in pixel units of [0, 1]: noise below it means nothing."""
@@ -35,7 +36,7 @@ class Images:
 
     pixels: np.ndarray
     labels: np.ndarray | None = None
-    names: tuple[str, ...] | None = None
+    names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no model could read."""
@@ -56,7 +57,11 @@ class Images:
     def __getitem__(self, index: slice | np.ndarray) -> Images:
         """The images at a slice or at an array of positions."""
         labels = None if self.labels is None else self.labels[index]
-        names = None if self.names is None else tuple(np.asarray(self.names, dtype=object)[index])
+        names = self.names
+        if names is not None and isinstance(index, slice):
+            names = names[index]  # names on disk stay there
+        elif names is not None:
+            names = tuple(str(names[place]) for place in np.arange(len(names))[index])
         return Images(self.pixels[index], labels, names)
 
     @property
@@ -116,6 +121,16 @@ class ImageSet:
             for start in range(0, len(images), 4096):  # in blocks: a memory-mapped set is never read whole
                 digest.update(np.ascontiguousarray(images.pixels[start : start + 4096]).data)
         return digest.hexdigest()
+
+
+def on_disk(pixels: np.ndarray) -> bool:
+    """Whether pixels lie in a memory-mapped file, of which memory holds only what is being looked at.
+
+    Example:
+        >>> on_disk(np.zeros((1, 1, 2, 2), np.uint8))
+        False
+    """
+    return isinstance(pixels, np.memmap)
 
 
 def as_floats(pixels: np.ndarray, image_shape: tuple[int, int, int] | None = None) -> np.ndarray:

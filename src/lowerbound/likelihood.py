@@ -208,6 +208,7 @@ class OptimalNormal(nn.Module):
     numbers: ClassVar[int] = 1
     discrete: ClassVar[bool] = False
     binary: ClassVar[bool] = False
+    whole_batch: ClassVar[bool] = True  # sigma is of the batch, not of single images
     variance: Tensor
     batches: Tensor
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -140,6 +141,7 @@ class MatchedCodes:
         torch.Size([5])
     """
 
+    whole_batch: ClassVar[bool] = True  # its loss is of the batch, not of single images
     weight: float | Schedule = 0.01
     prior: Callable[[], Distribution] | None = None
 
@@ -237,6 +239,7 @@ class TotalCorrelation:
         True
     """
 
+    whole_batch: ClassVar[bool] = True
     images: int
     beta: float | Schedule = 6.0
     mutual: float | Schedule = 1.0

@@ -177,6 +177,11 @@ class Elbo:
         if self.free_bits and self.capacity is not None:
             raise InputError("both free_bits and a capacity are given, and each sets the rate; choose one of them")
 
+    @property
+    def whole_batch(self) -> bool:
+        """Whether the loss is of the batch, not of single images: free bits look at the mean rate of the batch."""
+        return self.free_bits > 0
+
     def __call__(self, model: Generative, images: Tensor, fraction: float = 1.0) -> Terms:
         """Terms for images ``[batch, C, H, W]``, when a fraction of the training is done.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lowerbound.outside import Outside
     from lowerbound.storage import Run
     from lowerbound.stored import Model, StoredModel
+    from lowerbound.streams import Stream
 
 __all__ = [
     "DataDir",
@@ -33,9 +34,12 @@ __all__ = [
     "images_for",
     "load_own",
     "load_source",
+    "model_stamp",
     "models_beside",
     "numbers",
     "open_model",
+    "say_choices",
+    "stream_for",
     "whole",
 ]  # fmt: skip
 
@@ -43,19 +47,23 @@ SourceName = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="digits, patches, mnist, fashion_mnist, cifar10, a folder of images, or a .npy or .npz file",
+        help="digits, patches, mnist, fashion_mnist, cifar10, a folder of images, a .parquet, .arrow, .npy or .npz file",
     ),
 ]
 DataDir = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Where data sets lie or are put; else LOWERBOUND_DATA, else a cache folder"),
 ]
-Size = Annotated[int | None, typer.Option(metavar="PIXELS", help="Height and width to bring a folder's images to")]
+Size = Annotated[
+    int | None, typer.Option(metavar="PIXELS", help="Height and width to bring a folder's or table's images to")
+]
 Style = Annotated[str, typer.Option(metavar="STYLE", help="Of the figures: plain, or xkcd (hand-drawn)")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as compare and train write it")]
 NewImages = Annotated[
     Path | None,
-    typer.Argument(metavar="[NEW_IMAGES]", help="A folder, an image or an array file; else the run's test images"),
+    typer.Argument(
+        metavar="[NEW_IMAGES]", help="A folder, an image, a table or an array file; else the run's test images"
+    ),
 ]
 ModelName = Annotated[
     str | None,
@@ -103,13 +111,18 @@ def load_source(source: str, data_dir: Path | None, size: int | None) -> ImageSe
     from lowerbound.sources import load
 
     images = load(source, data_dir=data_dir, size=size, progress=terminal)
+    say_choices(images)
+    return images
+
+
+def say_choices(images: ImageSet) -> None:
+    """Print what was chosen for the user, and name what was left out."""
     for choice in images.choices:
         print(f"{images.name}: {choice}")
     for file, reason in images.skipped[:10]:
         print(f"left out: {file} ({reason})", file=sys.stderr)
     if len(images.skipped) > 10:
         print(f"left out: {len(images.skipped) - 10:,} more", file=sys.stderr)
-    return images
 
 
 def images_for(run: Run, new_images: Path | None, data_dir: Path | None) -> Images:
@@ -126,6 +139,26 @@ def images_for(run: Run, new_images: Path | None, data_dir: Path | None) -> Imag
     for warning in said:
         print(warning.message, file=sys.stderr)
     return images
+
+
+def stream_for(run: Run, new_images: Path | None, data_dir: Path | None) -> Stream:
+    """New images brought to the run's size, or its own test images, a block at a time."""
+    from lowerbound.comparison import images_of
+    from lowerbound.progress import terminal
+    from lowerbound.sources import stream
+    from lowerbound.streams import stream_of
+
+    if new_images is None:
+        return stream_of(images_of(run, data_dir, terminal).test, f"test images of {run.about['source']['sha256']}")
+    return stream(new_images, tuple(run.about["source"]["image_shape"]), progress=terminal)
+
+
+def model_stamp(run: Run, stored: StoredModel) -> str:
+    """A text that is another one when the model has other weights."""
+    import hashlib
+
+    weights = (run.folder(stored) / "model.safetensors").read_bytes()
+    return f"{stored.name} {hashlib.sha256(weights).hexdigest()}"
 
 
 def load_own(own: str | None) -> Outside | None:

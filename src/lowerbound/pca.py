@@ -1,123 +1,18 @@
-"""Principal component analysis of images, from exact sums, and its probabilistic reading.
-
-Pixels are integers: less 128, they and all sums of products of up to 1,024 of them fit a float32 without rounding
-(128^2 * 1,024 = 2^24), so a float32 matrix product over such blocks is exact, and so are the mean and the covariance: the
-same to the last bit for any order and chunking of the images.
-"""
+"""Principal component analysis of images, and its probabilistic reading; its components are found in ``eigen``."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
+from lowerbound.eigen import Spectrum, principal
 from lowerbound.errors import InputError
 from lowerbound.images import ROUNDING_SCALE, as_floats
+from lowerbound.moments import BLOCK, ImageShape
 from lowerbound.progress import Progress, quiet
 
-__all__ = ["MOST_PIXELS", "PCA", "PixelMoments"]
-
-BLOCK = 1024  # images whose products a float32 still adds without rounding
-WHOLE_SPECTRUM = 3500  # pixels up to which all eigenvalues are found; beyond, the largest 200 or so
-MOST_PIXELS = 16_384  # a covariance of 2 GB
-
-ImageShape = tuple[int, int, int]
-
-
-@dataclass
-class PixelMoments:
-    """Exact sums of pixels and of their products over any number of images.
-
-    Args:
-        image_shape: Channels, height, width; P = C * H * W values.
-
-    Raises:
-        InputError: Images so large that their covariance fits no memory.
-
-    Example:
-        >>> moments = PixelMoments((1, 1, 2)).add(np.array([[[[0, 255]]], [[[0, 0]]]], np.uint8))
-        >>> moments.count, moments.mean
-        (2, array([0. , 0.5]))
-    """
-
-    image_shape: ImageShape
-    count: int = 0
-
-    def __post_init__(self) -> None:
-        """Start from no images."""
-        pixels = math.prod(self.image_shape)
-        if pixels > MOST_PIXELS:
-            raise InputError(
-                f"images have {pixels:,} values each; expected at most {MOST_PIXELS:,}; give --size 64 or smaller"
-            )
-        self.sums = np.zeros(pixels)  # float64 adds integers exactly up to 2^53: half a trillion images
-        self.products = np.zeros((pixels, pixels))
-
-    def add(self, images: np.ndarray, progress: Progress = quiet) -> PixelMoments:
-        """Take in images uint8 ``[N, C, H, W]``; memory does not grow with N. Gives itself back."""
-        if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
-            raise InputError(
-                f"images are {images.dtype} {list(images.shape)}; expected uint8 {['N', *self.image_shape]}"
-            )
-        with progress("PCA: pixel moments", len(images)) as advance:
-            for start in range(0, len(images), BLOCK):
-                shifted = images[start : start + BLOCK].reshape(-1, len(self.sums)).astype(np.float32)
-                shifted -= 128
-                self.sums += shifted.sum(0, dtype=np.float64)
-                self.products += shifted.T @ shifted
-                self.count += len(shifted)
-                advance(len(shifted), "")
-        return self
-
-    @property
-    def mean(self) -> np.ndarray:
-        """The mean image, float64 ``[P]``, pixels in [0, 1]."""
-        return (self.sums / self.count + 128) / 255
-
-    @property
-    def covariance(self) -> np.ndarray:
-        """The covariance of pixels in [0, 1], float64 ``[P, P]``, divided by N (maximum likelihood)."""
-        mean = self.sums / self.count
-        covariance = self.products / self.count
-        covariance -= np.outer(mean, mean)
-        covariance /= 255**2
-        return covariance
-
-
-def eigenpairs(covariance: np.ndarray, at_least: int) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues, largest first, and eigenvectors as rows: all of them, or of a large matrix the leading ones.
-
-    The sign of each vector makes its largest entry positive, so that the same images give the same codes anywhere.
-
-    Example:
-        >>> eigenpairs(np.diag([1.0, 3.0]), at_least=1)[0]
-        array([3., 1.])
-    """
-    pixels = len(covariance)
-    if pixels <= WHOLE_SPECTRUM or at_least >= pixels:
-        values, vectors = np.linalg.eigh(covariance)
-    else:
-        values, vectors = _leading_eigenpairs(covariance, min(max(200, at_least), pixels - 1))
-    order = np.argsort(values)[::-1]
-    rows = vectors.T[order]
-    largest = np.take_along_axis(rows, np.abs(rows).argmax(1)[:, None], axis=1)
-    return np.maximum(values[order], 0), rows * np.where(largest < 0, -1.0, 1.0)
-
-
-def _leading_eigenpairs(covariance: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Leading eigenvalues of a large matrix, and eigenvectors as columns."""
-    from scipy.sparse.linalg import eigsh
-
-    random = np.random.default_rng(0)
-    within = np.linalg.qr(covariance @ random.standard_normal((len(covariance), number)))[0]
-    inner = within.T @ covariance @ within
-    if np.trace(inner) >= (1 - 1e-10) * np.trace(covariance):
-        values, vectors = np.linalg.eigh(inner)  # few images or equal ones: among zeros ARPACK searches for minutes
-        return values, within @ vectors
-    start = random.standard_normal(len(covariance))  # else ARPACK begins at random
-    values, vectors = eigsh(covariance, k=number, v0=start, which="LM")
-    return values, vectors
+__all__ = ["PCA"]
 
 
 class PCA:
@@ -129,6 +24,13 @@ class PCA:
 
     Args:
         latent_dim: K, the numbers kept of an image.
+
+    Attributes:
+        mean: The mean image ``[P]``.
+        components: As rows ``[K, P]``.
+        variances: All eigenvalues that were found, largest first ``[M]``; M is at least K.
+        total_variance: The sum of all P eigenvalues.
+        residuals: How near each of ``variances`` is to an eigenvalue ``[M]``; None where they are exact to rounding.
 
     Example:
         >>> images = np.random.default_rng(0).integers(0, 256, (50, 1, 4, 4)).astype(np.uint8)
@@ -143,35 +45,45 @@ class PCA:
             raise InputError(f"k is {latent_dim}; a model keeps at least 1 number per image; give 1 or more")
         self.latent_dim = latent_dim
         self.image_shape: ImageShape | None = None
+        self.residuals: np.ndarray | None = None
 
     def fit(self, images: np.ndarray, progress: Progress = quiet) -> PCA:
         """Find the components of images uint8 ``[N, C, H, W]``.
 
         Raises:
-            InputError: More components than pixels or than images, or images that are not 8-bit ``[N, C, H, W]``.
+            InputError: More components than pixels, than images or than fit in memory, or images that are not 8-bit
+                ``[N, C, H, W]``.
         """
-        if images.ndim != 4:
-            raise InputError(f"images have shape {list(images.shape)}; expected [N, C, H, W]")
-        channels, height, width = images.shape[1:]
-        moments = PixelMoments((channels, height, width)).add(images, progress)
-        return self.fit_moments(moments)
+        if images.ndim == 4:
+            self._check_enough(math.prod(images.shape[1:]), len(images))
+        return self.fit_spectrum(principal(images, self.latent_dim, progress))
 
-    def fit_moments(self, moments: PixelMoments, spectrum: tuple[np.ndarray, np.ndarray] | None = None) -> PCA:
-        """Find the components from sums taken before, and from their ``eigenpairs`` where these are known already."""
-        most = min(len(moments.sums), moments.count)
-        if self.latent_dim > most:
+    def fit_spectrum(self, spectrum: Spectrum) -> PCA:
+        """Take the components from a spectrum found before, which may be that of several processes' images.
+
+        Raises:
+            InputError: More components than pixels, than images, or than eigenpairs that were found.
+        """
+        self._check_enough(len(spectrum.mean), spectrum.count)
+        if self.latent_dim > len(spectrum.values):
             raise InputError(
-                f"k is {self.latent_dim}, but there are {len(moments.sums)} values per image and {moments.count} images; "
-                f"give a k of at most {most}"
+                f"k is {self.latent_dim}, but {len(spectrum.values)} components were found; find more, or give a smaller k"
             )
-        covariance = moments.covariance
-        values, vectors = eigenpairs(covariance, self.latent_dim) if spectrum is None else spectrum
-        self.image_shape = moments.image_shape
-        self.mean = moments.mean
-        self.variances = values
-        self.components = vectors[: self.latent_dim]
-        self.total_variance = float(np.trace(covariance))
+        self.image_shape = spectrum.image_shape
+        self.mean = spectrum.mean
+        self.variances = spectrum.values
+        self.components = spectrum.vectors[: self.latent_dim]
+        self.total_variance = spectrum.total_variance
+        self.residuals = spectrum.residuals
         return self
+
+    def _check_enough(self, pixels: int, count: int) -> None:
+        """Refuse more components than there are pixels or images."""
+        if self.latent_dim > min(pixels, count):
+            raise InputError(
+                f"k is {self.latent_dim}, but there are {pixels} values per image and {count} images; "
+                f"give a k of at most {min(pixels, count)}"
+            )
 
     @property
     def explained(self) -> np.ndarray:
@@ -249,11 +161,13 @@ class PCA:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """All that was learned, by name."""
+        bounds = {} if self.residuals is None else {"residuals": self.residuals}
         return {
             "mean": self.mean,
             "components": self.components,
             "variances": self.variances,
             "total_variance": np.array([self.total_variance]),
+            **bounds,
         }
 
     @classmethod
@@ -263,4 +177,5 @@ class PCA:
         pca.image_shape = image_shape
         pca.mean, pca.components, pca.variances = tensors["mean"], tensors["components"], tensors["variances"]
         pca.total_variance = float(tensors["total_variance"][0])
+        pca.residuals = tensors.get("residuals")
         return pca

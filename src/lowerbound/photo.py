@@ -1,9 +1,11 @@
-"""One image file: what its header says, and its pixels at a given size, whatever was in the file."""
+"""One image file: what its header says, and its pixels at a given size, whatever was in the file; one size for many."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,12 +14,12 @@ import numpy as np
 from lowerbound.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from PIL import Image
 
-__all__ = ["ENDINGS", "Header", "read_header", "read_pixels"]
+__all__ = ["ENDINGS", "Header", "choose_shape", "read_header", "read_pixels"]
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 ENDINGS = frozenset(
@@ -25,6 +27,7 @@ ENDINGS = frozenset(
 )
 GREY = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"))
 PIXEL_LIMIT = 64_000_000  # in one file; a photograph of today has 12 to 50 million
+LONGEST_SIDE = 64  # of a size chosen for the user: what these models learn in minutes
 TOO_MANY = f"more than {PIXEL_LIMIT // 10**6} million"
 
 BROKEN = (  # each of these was raised by Pillow on some broken file
@@ -42,8 +45,8 @@ class Header:
     colour: bool
 
 
-def read_header(path: Path) -> Header:
-    """What an image file says of itself before any pixel is decoded.
+def read_header(path: Path | bytes) -> Header:
+    """What an image file, or the bytes of one, says of itself before any pixel is decoded.
 
     Raises:
         InputError: Why the file cannot be used, in few words and without its name.
@@ -64,7 +67,43 @@ def read_header(path: Path) -> Header:
         return Header(height, width, image.mode not in GREY)
 
 
-def read_pixels(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+def choose_shape(headers: Collection[Header], size: int | None = None) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+    """Channels, height, width for images of any sizes, and how they were chosen.
+
+    Args:
+        headers: Of all images, at least one.
+        size: Height and width that were asked for; by default the most common size, its longer side at most 64.
+
+    Example:
+        >>> choose_shape([Header(30, 40, colour=False), Header(30, 40, colour=True), Header(9, 9, colour=True)])[0]
+        (3, 30, 40)
+    """
+    coloured = sum(header.colour for header in headers)
+    some = "all" if coloured == len(headers) else f"{coloured:,} of {len(headers):,}"
+    channels = 3 if coloured else 1
+    colours = f"{channels} channels: {some} files are in colour" if coloured else "1 channel: no file is in colour"
+    sizes = Counter((header.height, header.width) for header in headers)
+    if size is not None:
+        height = width = size
+        chosen = f"{size} x {size} pixels, as asked"
+    else:
+        (height, width), count = min(sizes.items(), key=lambda item: (-item[1], item[0]))
+        common = "all" if count == len(headers) else f"most common: {count:,} of {len(headers):,}"
+        chosen = f"{width} x {height} pixels (width x height), the size of {common} files"
+        longest = max(height, width)
+        if longest > LONGEST_SIDE:
+            height, width = (max(1, round(side * LONGEST_SIDE / longest)) for side in (height, width))
+            chosen += f", made smaller to {width} x {height}; give --size to choose"
+    choices = (chosen, colours)
+    resized = len(headers) - sizes[height, width]
+    if resized:
+        choices += (
+            f"{resized:,} of {len(headers):,} images are scaled to cover {width} x {height} and cropped at the centre",
+        )
+    return (channels, height, width), choices
+
+
+def read_pixels(path: Path | bytes, shape: tuple[int, int, int]) -> np.ndarray:
     """Pixels uint8 ``[C, H, W]`` of an image file: turned upright, 8 bits, scaled to cover and cropped at the centre.
 
     Transparency becomes white, 16-bit grey is divided by 257, an animation gives its first frame. An image that has
@@ -97,14 +136,16 @@ def read_pixels(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The image of a file, its header read and its pixels not yet; whatever goes wrong with it is an InputError."""
+def _opened(path: Path | bytes) -> Iterator[Image.Image]:
+    """The image of a file or of the bytes of one, its header read and its pixels not yet; what goes wrong is an InputError."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        if not path.is_file():  # a broken link, or a pipe on which reading would wait for ever
+        if (
+            not isinstance(path, bytes) and not path.is_file()
+        ):  # a broken link, or a pipe that would be waited on for ever
             raise InputError("not a regular file")
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=FORMATS) as image:
             if image.width * image.height > PIXEL_LIMIT:
                 raise InputError(f"{image.width} x {image.height} pixels are {TOO_MANY}")
             yield image

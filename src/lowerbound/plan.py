@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,8 @@ class Plan:
         seeds: How many seeds, from ``seed`` on, each model that is random is trained with.
         parts: What is asked for in place of a recipe's own parts, by kind.
         outside: The user's function that makes the model, of ``models`` ("own",).
+        settings: What is asked for in place of a recipe's own settings of training, by name.
+        tensorboard: Whether to log for TensorBoard.
         style: Of the figures: "plain" or "xkcd".
         reason: Why these Ks, where they were chosen for the user.
     """
@@ -73,6 +76,8 @@ class Plan:
     reason: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
     outside: Outside | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tensorboard: bool = False
 
     def check(self, images: ImageSet) -> None:
         """Refuse what the images cannot give, before anything is written."""
@@ -104,12 +109,13 @@ class Plan:
             chosen.tutorial if self.network == "tutorial" else chosen.settings(len(images.train), images.image_shape)
         )
         epochs = settings.epochs if self.epochs is None or chosen.build is None else self.epochs
+        given = {} if chosen.build is None else self.settings
         return StoredModel(
             name,
             k,
             images.image_shape,
             self.network,
-            replace(settings, epochs=epochs, seed=self.seed + replicate),
+            replace(settings, epochs=epochs, seed=self.seed + replicate, **given),
             replace(chosen.parts, **self.parts),
             images=len(images.train),
             replicate=replicate,

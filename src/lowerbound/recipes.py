@@ -33,8 +33,8 @@ from lowerbound.parts import Parts
 from lowerbound.pca import PCA
 from lowerbound.posterior import IsotropicNormal, Point
 from lowerbound.prior import StandardNormal
+from lowerbound.settings import Settings, one_cycle
 from lowerbound.start import has_line, start_at_mean, start_at_pca, start_at_probabilistic_pca
-from lowerbound.training import Settings, one_cycle
 from lowerbound.vae import VAE
 
 __all__ = [

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lowerbound.errors import InputError, nearest
-from lowerbound.exports import ARRAY, FIGURE, TABLE, place, save_array, save_figure, save_table
+from lowerbound.exports import ARRAY, FIGURE, TABLE, place, save_array, save_figure
 from lowerbound.options import (
     DataDir,
     ModelName,
@@ -22,8 +24,10 @@ from lowerbound.options import (
     Style,
     images_for,
     load_source,
+    model_stamp,
     models_beside,
     open_model,
+    stream_for,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     import torch
 
     from lowerbound.images import Images
+    from lowerbound.pca import PCA
     from lowerbound.storage import Run
     from lowerbound.stored import Model, StoredModel
 
@@ -170,16 +175,26 @@ def encode(
 ) -> None:
     """Write the codes of images, K numbers each, to a .npy or .parquet file (with names and labels in the latter).
 
+    Images are read a block at a time, so there may be any number of them. What a broken run had done is not done again.
+
     Example: lowerbound encode runs/mnist-k20-2026-11-22 my-digits/ --out codes.parquet
     """
+    from lowerbound.encoding import encode as write_codes
+    from lowerbound.progress import terminal
+    from lowerbound.streams import left_out
+
     out = place(out, f"{run.name}-codes.npy", ARRAY + TABLE)
     folder, stored, fitted = open_model(run, model, k, own)
-    images = images_for(folder, new_images, data_dir)
-    codes = fitted.transform(images.pixels)
-    if out.suffix.lower() in ARRAY:
-        save_array(codes, out, f"codes by {stored.name}")
-    else:
-        save_table(codes, images, out, f"codes by {stored.name}")
+    stream = stream_for(folder, new_images, data_dir)
+    done = write_codes(fitted, stream, out, stamp=model_stamp(folder, stored), progress=terminal)
+    if done.skipped:
+        print(left_out(done.skipped), file=sys.stderr)
+    if done.anew:
+        print(f"{out}: what was begun with another model or other images was made anew")
+    if done.found:
+        print(f"{out}: {done.found:,} of the rows were there from a run that was broken off")
+    speed = f"{done.images_per_second:,.0f} images/s"
+    print(f"{out}: codes by {stored.name}, float32 [{done.rows}, {stored.latent_dim}]; {done.seconds:.1f} s, {speed}")
 
 
 def spectrum(
@@ -197,16 +212,17 @@ def spectrum(
     Example: lowerbound spectrum mnist -k 20
     """
     from lowerbound import curves, look
+    from lowerbound.eigen import bounds
 
     with look.style(style):
         out = place(out, f"{Path(source).name or 'images'}-spectrum.png", FIGURE)
-        explained, usual = _explained(source, data_dir, size)
-        k = k or usual
+        pca, usual = _spectrum(source, data_dir, size, k or 1)
+        explained, k = pca.explained, k or usual
         if k >= len(explained):
             raise InputError(f"k is {k}; expected 1 to {len(explained) - 1}, the components there are")
-        print(
-            f"{explained[k]:.1%} of the variance lies in the first {k} of {len(explained) - 1:,} principal components"
-        )
+        print(f"{explained[k]:.1%} of the variance lies in the first {k} of {len(pca.mean):,} principal components")
+        if pca.residuals is not None:
+            print(f"{len(pca.variances)} eigenvalues by the randomised solver, {bounds(pca.variances, pca.residuals)}")
         save_figure(curves.eigenspectrum(explained, k), out)
 
 
@@ -219,8 +235,8 @@ VERBS = (
 )
 
 
-def _explained(source: str, data_dir: Path | None, size: int | None) -> tuple[np.ndarray, int]:
-    """The fraction of variance in the first 0, 1, 2 ... components of a run's images or of a source's, and the usual K."""
+def _spectrum(source: str, data_dir: Path | None, size: int | None, at_least: int) -> tuple[PCA, int]:
+    """A PCA of a run's images or of a source's, with at least so many variances where there are; and the usual K."""
     from lowerbound.comparison import images_of
     from lowerbound.pca import PCA
     from lowerbound.plan import choose_k
@@ -229,13 +245,21 @@ def _explained(source: str, data_dir: Path | None, size: int | None) -> tuple[np
 
     if not (Path(source) / "run.json").is_file():
         images = load_source(source, data_dir, size)
-        return PCA(1).fit(images.train.pixels, terminal).explained, choose_k(images)[0]
+        return _fitted(images.train.pixels, at_least), choose_k(images)[0]
     run = Run.open(Path(source))
     stored = next((each for each in run.models if each.recipe == "pca"), None)
     pca = None if stored is None else run.load(stored)
-    if not isinstance(pca, PCA):
-        pca = PCA(1).fit(images_of(run, data_dir, terminal).train.pixels, terminal)
-    return pca.explained, run.about["shown_k"]
+    if not isinstance(pca, PCA) or len(pca.variances) < min(at_least, len(pca.mean)):
+        pca = _fitted(images_of(run, data_dir, terminal).train.pixels, at_least)
+    return pca, run.about["shown_k"]
+
+
+def _fitted(pixels: np.ndarray, at_least: int) -> PCA:
+    """A PCA with at least so many variances, or all there are."""
+    from lowerbound.pca import PCA
+    from lowerbound.progress import terminal
+
+    return PCA(min(at_least, len(pixels), math.prod(pixels.shape[1:]))).fit(pixels, terminal)
 
 
 def _fitted_prior(

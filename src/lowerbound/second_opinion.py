@@ -17,9 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowerbound.blockwise import batched
 from lowerbound.evaluation import Estimate, squared_errors
 from lowerbound.images import as_floats
-from lowerbound.training import Settings, State, batched, one_cycle, run
+from lowerbound.settings import Settings, one_cycle
+from lowerbound.state import State
+from lowerbound.training import run
 
 __all__ = ["Trial", "fresh_decoder", "gaussian_divergence", "told_apart", "train_on"]
 
@@ -70,7 +73,7 @@ def train_on(
     epochs = max(1, round(steps / of_epoch))
     # as if one epoch had been: an objective whose weights change on the way is past that
     how = Settings(1 + epochs, BATCH, learning_rate, schedule=one_cycle, seed=seed, begin=1)
-    run(after, some, how, state=State(epochs=1), device=torch.device("cpu"))
+    run(after, some, how, state=State(step=of_epoch), device=torch.device("cpu"))
     before = _losses(model, test, seed)
     return Trial(
         epochs * of_epoch,

@@ -16,9 +16,9 @@ from lowerbound.page import Section
 from lowerbound.pca import PCA
 from lowerbound.replicates import averaged
 from lowerbound.schematic import Plane, schematic
+from lowerbound.state import History
 from lowerbound.storage import Run
 from lowerbound.stored import Model
-from lowerbound.training import History
 from lowerbound.vae import VAE, draw_codes
 
 __all__ = [

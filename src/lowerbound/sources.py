@@ -1,4 +1,4 @@
-"""Where images come from: five known sources, a folder of image files, or a NumPy file.
+"""Where images come from: five known sources, a folder of image files, parquet or Arrow files, or a NumPy file.
 
 Two of the known sources need no download: ``digits``, handwritten digits that come with scikit-learn, and
 ``patches``, cut from its two sample photographs.
@@ -17,13 +17,16 @@ from lowerbound.errors import InputError, nearest
 from lowerbound.images import Images, ImageSet
 from lowerbound.progress import Progress, quiet
 from lowerbound.splits import SEED, hold_out
+from lowerbound.streams import collect, left_out, none_readable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["SOURCES", "Source", "cut_patches", "digits", "fetch", "load", "patches", "read"]
+    from lowerbound.streams import Stream
 
-ARRAY_FILES = (".npy", ".npz")
+__all__ = ["SOURCES", "Source", "cut_patches", "digits", "fetch", "load", "pack", "patches", "read", "stream"]
+
+ARRAY_FILES, TABLE_FILES = (".npy", ".npz"), (".parquet", ".arrow")
 BLOCK, PATCH, STRIDE = 64, 32, 4  # pixels: a photograph is cut in blocks, and patches lie within one block
 
 
@@ -55,17 +58,18 @@ SOURCES: Mapping[str, Source] = {
 
 
 def load(source: str, *, data_dir: Path | None = None, size: int | None = None, progress: Progress = quiet) -> ImageSet:
-    """Train and test images of a known source, of a folder of image files, or of a ``.npy`` or ``.npz`` file.
+    """Train and test images of a known source, of a folder of image files, of tables, or of a ``.npy`` or ``.npz`` file.
 
     Args:
         source: A name in ``SOURCES``, or a path; a folder named like a known source is reached as ``./name``.
         data_dir: Where published data sets lie or are downloaded to; by default the environment's LOWERBOUND_DATA,
             else the user's cache.
-        size: Height and width to bring the images of a folder to.
+        size: Height and width to bring the images of a folder or of a table to.
         progress: Shown while images are downloaded and read.
 
     Returns:
-        Images uint8 ``[N, C, H, W]``, with every choice that was made for the user.
+        Images uint8 ``[N, C, H, W]``, with every choice that was made for the user; memory-mapped where the images of a
+        folder or of a table would take more than a quarter of the memory that is free.
 
     Raises:
         InputError: An unknown name, a size where images have theirs already, or images that cannot be read.
@@ -81,12 +85,12 @@ def load(source: str, *, data_dir: Path | None = None, size: int | None = None, 
     if size is not None and size < 1:
         raise InputError(f"size is {size}; expected at least 1 pixel; give 32 or so")
     path = Path(source).expanduser()
-    if source not in SOURCES and path.is_dir():
-        from lowerbound.folder import load_folder
-
-        return replace(load_folder(path, size=size, progress=progress), source=source)
+    if source not in SOURCES and (loader := _loader(path)) is not None:
+        return replace(loader(path, size=size, data_dir=data_dir, progress=progress), source=source)
     if size is not None:
-        raise InputError(f"size is {size}, but only images of a folder are resized; leave it out for {source}")
+        raise InputError(
+            f"size is {size}, but only images of a folder or of a table are resized; leave it out for {source}"
+        )
     if source == "digits":
         return digits()
     if source == "patches":
@@ -100,6 +104,53 @@ def load(source: str, *, data_dir: Path | None = None, size: int | None = None, 
 
         return replace(load_arrays(path, progress=progress), source=source)
     raise _unknown(source, path)
+
+
+def pack(source: str, out: Path, *, size: int | None = None, progress: Progress = quiet) -> ImageSet:
+    """Decode the images of a folder or of tables to a ``.npy`` file, which is a source in turn and is never read whole.
+
+    Args:
+        source: Path of a folder of image files, or of parquet or Arrow files.
+        out: The file to write; where a killed process had begun it, the work goes on.
+        size: Height and width to bring the images to.
+        progress: Shown while images are read.
+
+    Raises:
+        InputError: A source that is no folder and no table, another file at ``out``, no room on the disk.
+
+    Example:
+        >>> pack("digits", Path("digits.npy"))
+        Traceback (most recent call last):
+        lowerbound.errors.InputError: digits is no folder of images and no parquet or Arrow file; ...
+    """
+    loader = _loader(Path(source).expanduser())
+    if loader is None:
+        raise InputError(
+            f"{source} is no folder of images and no parquet or Arrow file; only such are packed; give one"
+        )
+    return loader(Path(source).expanduser(), size=size, out=out, progress=progress)
+
+
+def _loader(path: Path) -> Callable[..., ImageSet] | None:
+    """What loads a folder, or tables in one or more files; None for any other path."""
+    if path.is_dir():
+        from lowerbound.folder import load_folder
+        from lowerbound.tables import load_tables
+
+        return load_tables if _is_tables(path) else load_folder
+    if path.suffix.lower() in TABLE_FILES and path.is_file():
+        from lowerbound.tables import load_tables
+
+        return load_tables
+    return None
+
+
+def _is_tables(path: Path) -> bool:
+    """Whether a folder holds parquet or Arrow files and no image files."""
+    from lowerbound.folder import listing
+    from lowerbound.shards import shards
+
+    return bool(shards(path)) and not listing(path)[0]
 
 
 def fetch(name: str, *, data_dir: Path | None = None, progress: Progress = quiet) -> list[Path]:
@@ -122,9 +173,8 @@ def fetch(name: str, *, data_dir: Path | None = None, progress: Progress = quiet
 
 
 def read(path: Path, image_shape: tuple[int, int, int], progress: Progress = quiet) -> Images:
-    """New images for a model of images ``(C, H, W)``: those of a folder, of one image file, or of an array file.
+    """New images for a model of images ``(C, H, W)``: all that ``stream`` finds, in memory but for a large ``.npy``.
 
-    Image files are brought to the size, and to grey or colour, by the rules for folders; arrays must have the size.
     Files of a folder that cannot be read are left out, with one warning that names them.
 
     Raises:
@@ -138,20 +188,47 @@ def read(path: Path, image_shape: tuple[int, int, int], progress: Progress = qui
         2
     """
     path = Path(path).expanduser()
-    if not path.exists():
-        raise InputError(f"{path} does not exist; expected a folder, an image file, a .npy or a .npz file")
     if path.suffix.lower() in ARRAY_FILES and path.is_file():
         from lowerbound.arrays import read_arrays
 
         return read_arrays(path, image_shape, progress=progress)
-    from lowerbound.folder import read_files
-
-    images, skipped = read_files(path, image_shape, progress=progress)
+    images, skipped = collect(stream(path, image_shape), progress)
+    if not len(images):
+        raise none_readable(skipped, f" in {path}")
     if skipped:
-        named = ", ".join(f"{file} ({reason})" for file, reason in skipped[:3])
-        more = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
-        warnings.warn(f"left out as unreadable: {named}{more}", stacklevel=2)
+        warnings.warn(left_out(skipped), stacklevel=2)
     return images
+
+
+def stream(path: Path, image_shape: tuple[int, int, int], progress: Progress = quiet) -> Stream:
+    """New images for a model of images ``(C, H, W)``, a block at a time: of a folder, an image file, tables or an array file.
+
+    Image files are brought to the size, and to grey or colour, by the rules for folders; arrays must have the size.
+
+    Raises:
+        InputError: Nothing there, or an array of another size.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "noise.npy"
+        >>> np.save(file, np.zeros((2, 8, 8), np.uint8))
+        >>> stream(file, (1, 8, 8)).count
+        2
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise InputError(f"{path} does not exist; expected a folder, an image file, a table, a .npy or a .npz file")
+    if path.suffix.lower() in ARRAY_FILES and path.is_file():
+        from lowerbound.arrays import array_stream
+
+        return array_stream(path, image_shape, progress=progress)
+    if path.suffix.lower() in TABLE_FILES or (path.is_dir() and _is_tables(path)):
+        from lowerbound.tables import table_stream
+
+        return table_stream(path, image_shape)
+    from lowerbound.folder import folder_stream
+
+    return folder_stream(path, image_shape)
 
 
 def digits() -> ImageSet:
@@ -165,7 +242,7 @@ def digits() -> ImageSet:
 
     levels, labels = load_digits(return_X_y=True)
     pixels = np.rint(levels * (255 / 16)).astype(np.uint8)
-    images = Images(pixels.reshape(-1, 1, 8, 8), labels.astype(np.int64))
+    images = Images(pixels.reshape(-1, 1, 8, 8), np.asarray(labels, np.int64))
     train, test = hold_out(len(images), SOURCES["digits"].test)
     choices = (
         f"{len(test)} of {len(images):,} images are kept apart for testing, drawn by a permutation with seed {SEED}",
@@ -220,9 +297,9 @@ def _unknown(source: str, path: Path) -> InputError:
     """What to say of a source that is neither a known name nor a folder nor an array file."""
     if path.is_file():
         return InputError(
-            f"{source} is a single file; expected a folder of images, a .npy or a .npz file; give its folder"
+            f"{source} is a single file; expected a folder of images, a .parquet, .arrow, .npy or .npz file; give its folder"
         )
-    known = f"known are {', '.join(SOURCES)}, a folder of images, a .npy or a .npz file"
+    known = f"known are {', '.join(SOURCES)}, a folder of images, a .parquet, .arrow, .npy or .npz file"
     if path.suffix or len(path.parts) > 1:
         return InputError(f"{source} does not exist; {known}; check the path")
     return InputError(f'there is no source "{source}"{nearest(source, SOURCES)}; {known}')

@@ -5,14 +5,21 @@
         metrics.json        of each model and K: errors and scores on the test images, seconds
         report.html         the page to open
         figures/            every figure as PNG and SVG
-        models/vae-k20/     model.json, model.safetensors, history.csv, and checkpoint.safetensors to train on
+        models/vae-k20/     model.json, model.safetensors, history.csv, and to train on from
+                            checkpoint.safetensors and checkpoint-before.safetensors
 
 Weights are safetensors and settings JSON: nothing that is read here can run code.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +35,24 @@ from lowerbound.formats import (
     pca_like,
     read_csv,
     read_json,
+    read_sealed,
     read_tensors,
+    sealed,
     to_bytes,
     to_csv,
     to_json,
     to_state,
 )
 from lowerbound.images import ImageSet
+from lowerbound.lock import lock
 from lowerbound.outside import Outside
 from lowerbound.pca import PCA
 from lowerbound.rebuilt import rebuild
+from lowerbound.state import History, State
 from lowerbound.stored import Model, StoredModel
-from lowerbound.training import History, State
+from lowerbound.training import DivergedError
 from lowerbound.vae import VAE
-from lowerbound.whole import make_folder, refuse_existing, write_whole
+from lowerbound.whole import make_folder, name_folder, refuse_existing, write_whole
 
 __all__ = ["FORMAT", "Run"]
 
@@ -69,14 +80,18 @@ class Run:
         """
         path = Path(path)
         refuse_existing(path)
-        make_folder(path, new=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")  # the run is there with its run.json, or not at all
+        shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed and had our number
+        make_folder(partial, new=True)
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        run = cls(path, {"format": FORMAT, "status": "training", "created": created, **about}, outside)
+        run = cls(partial, {"format": FORMAT, "status": "training", "created": created, **about}, outside)
         try:
             run.write_about()
+            name_folder(partial, path)
         except BaseException:
-            path.rmdir()
+            shutil.rmtree(partial, ignore_errors=True)
             raise
+        run.path = path
         return run
 
     @classmethod
@@ -127,10 +142,24 @@ class Run:
         """Write ``run.json``."""
         write_whole(self.path / "run.json", to_json(self.about))
 
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only process that writes in this run, and clear away what one that was killed had begun to write.
+
+        Raises:
+            InputError: Another process is at it, or was since this run was opened.
+        """
+        with lock(self.path):
+            if read_json(self.path / "run.json") != json.loads(to_json(self.about)):
+                raise InputError(
+                    f"{self.path} was changed by another process since it was opened; run the command again"
+                )
+            for partial in self.path.rglob(".*.[0-9]*"):
+                partial.unlink(missing_ok=True)
+            yield
+
     def complete(self) -> None:
-        """Say that all is there, and clear away what a killed process had begun to write."""
-        for partial in self.path.rglob(".*.[0-9]*"):
-            partial.unlink(missing_ok=True)
+        """Say that all is there."""
         self.about["status"] = "complete"
         self.write_about()
 
@@ -143,8 +172,44 @@ class Run:
         source = self.about["source"]
         if images.sha256() != source["sha256"]:
             raise InputError(
-                f"{source['source']} holds other images than when {self.path} was begun; bring them back or begin a new run"
+                f"{source['source']} holds other images than when {self.path} was begun; bring them back, begin a new run, "
+                f"or go on with those of now: `lowerbound train --resume {self.path} --allow-data-change`"
             )
+
+    def accept_images(self, images: ImageSet) -> None:
+        """Go on with other images than before, and note in ``run.json`` when, and which they were.
+
+        What was measured on the images of before is to be measured again. Weights and checkpoints stay.
+
+        Raises:
+            InputError: Images of another size, which no model of the run could take.
+        """
+        source = self.about["source"]
+        if list(images.image_shape) != list(source["image_shape"]):
+            raise InputError(
+                f"{source['source']} holds images of {list(images.image_shape)} now, and {self.path} was begun with "
+                f"{source['image_shape']}; begin a new run"
+            )
+        before, now = source["sha256"], images.sha256()
+        if now == before:
+            return
+        when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        said = f"the images changed on {when[:10]} and training went on: sha256 {before[:12]} before, {now[:12]} since"
+        changes = [*source.get("changes", []), {"when": when, "sha256_before": before, "sha256": now}]
+        counts = {"train": len(images.train), "test": len(images.test), "class_names": list(images.class_names)}
+        with self.writing():
+            self.about["status"] = "training"
+            self.write_about()  # before its numbers: wherever this stops, the run can be gone on with
+            if (self.path / "metrics.json").is_file():  # rows that nothing was asked of are measured again
+                write_whole(self.path / "metrics.json", to_json([{**row, "asked": None} for row in self.metrics]))
+            self.about["source"] = {
+                **source,
+                **counts,
+                "sha256": now,
+                "choices": [*source.get("choices", []), said],
+                "changes": changes,
+            }
+            self.write_about()
 
     @property
     def models(self) -> list[StoredModel]:
@@ -182,13 +247,20 @@ class Run:
         return self.path / "models" / stored.name
 
     def save(self, stored: StoredModel, model: Model, history: History | None = None) -> None:
-        """Write a model that is trained: its weights, what it is, and what was measured on the way."""
+        """Write a model that is trained: its weights, what it is, and what was measured on the way.
+
+        Raises:
+            DivergedError: Weights that are not finite; nothing is written.
+        """
         folder = self.folder(stored)
         make_folder(folder)
         if isinstance(model, PCA):
             tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in model.tensors().items()}
         else:
             tensors = model.state_dict()
+        _check_finite(folder / "model.safetensors", tensors)
+        for fitted in folder.glob("prior-*"):  # to the codes of other weights
+            fitted.unlink()
         if history:
             write_whole(folder / "history.csv", to_csv(history))
         write_whole(folder / "model.json", to_json(stored.to_json()))
@@ -212,9 +284,14 @@ class Run:
         return {recipe: np.stack(values) for recipe, values in found.items()}
 
     def save_prior(self, stored: StoredModel, name: str, prior: nn.Module, about: dict[str, Any]) -> None:
-        """Write a prior that was fitted to a model's codes, and what is known of the fit."""
-        write_whole(self.folder(stored) / f"prior-{name}.json", to_json(about))
-        write_whole(self.folder(stored) / f"prior-{name}.safetensors", to_bytes(prior.state_dict()))
+        """Write a prior that was fitted to a model's codes, and what is known of the fit.
+
+        Raises:
+            InputError: The run is being trained on by another process: the codes are not what they were.
+        """
+        with self.writing():
+            write_whole(self.folder(stored) / f"prior-{name}.json", to_json(about))
+            write_whole(self.folder(stored) / f"prior-{name}.safetensors", to_bytes(prior.state_dict()))
 
     def load_prior(self, stored: StoredModel, name: str, model: Model) -> nn.Module | None:
         """The fitted prior of that name; None where none was fitted yet.
@@ -231,21 +308,68 @@ class Run:
             raise InputError(f"{file}: {error}; remove the file to fit it again") from error
 
     def save_checkpoint(self, stored: StoredModel, model: Autoencoder | VAE, state: State) -> None:
-        """Write all that training needs to go on, in one file, so that it can never disagree with itself."""
-        weights = {f"model.{name}": value for name, value in model.state_dict().items()}
-        make_folder(self.folder(stored))
-        write_whole(self.folder(stored) / "checkpoint.safetensors", to_bytes({**weights, **from_state(state)}))
+        """Write all that training needs to go on, in one file, so that it can never disagree with itself.
 
-    def load_checkpoint(self, stored: StoredModel, model: Autoencoder | VAE) -> State | None:
-        """Put the weights of the last checkpoint in a model; where its training stands, None before the first."""
-        file = self.folder(stored) / "checkpoint.safetensors"
-        if not file.is_file():
-            return None
-        tensors = read_tensors(file)
-        weights = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-        check_like(file, weights, model.state_dict())
+        The last two are kept, also when the training is done: `--epochs +5` then has one to begin from even where the disk
+        has lost the other. They take twice the weights and Adam's two moments: six times the model's own file.
+
+        Raises:
+            DivergedError: Weights that are not finite; what was saved before is kept.
+        """
+        weights = {f"model.{name}": value for name, value in model.state_dict().items()}
+        tensors = {**weights, **from_state(state)}
+        file, before = self._checkpoints(stored)
+        told = ("training", "optimizer", "history", "validation")  # what was measured may be infinite; weights may not
+        _check_finite(file, {name: value for name, value in tensors.items() if name.partition(".")[0] not in told})
+        make_folder(file.parent)
+        write_whole(file, sealed(tensors), before=before)
+
+    def load_checkpoint(
+        self, stored: StoredModel, model: Autoencoder | VAE, warn: Callable[[str], object] = warnings.warn
+    ) -> State | None:
+        """Put the weights of the last checkpoint in a model; where its training stands, None before the first.
+
+        Args:
+            stored: Which model.
+            model: Its weights are set.
+            warn: Called with one line where the last checkpoint is damaged and the one before it serves in its place.
+
+        Raises:
+            InputError: There are checkpoints, and none that is whole and of this model.
+        """
+        file, before = self._checkpoints(stored)
+        expected = model.state_dict()
+        if not file.is_file():  # a process may have been killed between the two renamings
+            if not before.is_file():
+                return None
+            weights, state = _read_checkpoint(before, expected)
+        else:
+            try:
+                weights, state = _read_checkpoint(file, expected)
+            except InputError as error:
+                weights, state = self._fall_back(file, before, expected, error)
+                warn(f"{error}; went on from the checkpoint before it")
         model.load_state_dict(weights)
-        return to_state(file, tensors)
+        return state
+
+    def _checkpoints(self, stored: StoredModel) -> tuple[Path, Path]:
+        """Where the last checkpoint of a model is, and the one before."""
+        folder = self.folder(stored)
+        return folder / "checkpoint.safetensors", folder / "checkpoint-before.safetensors"
+
+    @staticmethod
+    def _fall_back(
+        file: Path, before: Path, expected: dict[str, torch.Tensor], error: InputError
+    ) -> tuple[dict[str, torch.Tensor], State]:
+        """The checkpoint before a damaged one, in whose place it is put: or the next save would keep the damaged one."""
+        if not before.is_file():
+            raise error
+        try:
+            found = _read_checkpoint(before, expected)
+        except InputError:
+            raise InputError(f"{error}; the one before it, {before.name}, is of no use either") from error
+        before.replace(file)
+        return found
 
     def load(self, stored: StoredModel) -> Model:
         """A model with its weights.
@@ -284,3 +408,18 @@ class Run:
         if not whole:
             raise InputError(f"{file} is not as lowerbound wrote it; the run is damaged, make it again")
         return rows
+
+
+def _read_checkpoint(file: Path, expected: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], State]:
+    """Weights as a model has them, and where its training stands."""
+    tensors = read_sealed(file)
+    weights = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
+    check_like(file, weights, expected)
+    return weights, to_state(file, tensors)
+
+
+def _check_finite(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse to write what no training could go on from; the loop should have seen it first."""
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise DivergedError(f"{name} is not finite and was not written to {file}; what was saved before is kept")

@@ -9,12 +9,13 @@ import torch
 
 from lowerbound.autoencoder import Autoencoder
 from lowerbound.binarise import Binarised
+from lowerbound.eigen import MOST_NUMBERS
 from lowerbound.errors import InputError
 from lowerbound.outside import Outside
 from lowerbound.parts import Parts
-from lowerbound.pca import MOST_PIXELS, PCA
+from lowerbound.pca import PCA
 from lowerbound.recipes import NETWORKS, RECIPES, recipe
-from lowerbound.training import Settings
+from lowerbound.settings import Settings
 from lowerbound.vae import VAE
 
 __all__ = ["OWN", "Model", "StoredModel"]
@@ -135,6 +136,7 @@ class StoredModel:
             recipe(model.recipe)
         _ = NETWORKS[model.network]
         channels, height, width = shape
-        if not (channels in (1, 3) and 1 <= model.latent_dim <= channels * height * width <= MOST_PIXELS):
+        pixels = channels * height * width
+        if not (channels in (1, 3) and 1 <= model.latent_dim <= pixels and model.latent_dim * pixels <= MOST_NUMBERS):
             raise ValueError(f"{model.name} of images {shape}")
         return model

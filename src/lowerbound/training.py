@@ -1,6 +1,6 @@
-"""One training loop for every model: anything with ``.loss(images, fraction) -> Terms``. The only file that knows devices.
+"""One training loop for every model: anything with ``.loss(images, fraction) -> Terms``.
 
-Order and noise are functions of (seed, epoch, step), never of what ran before: a run that goes on from a checkpoint takes
+Order and noise are functions of (seed, stream, step), never of what ran before: a run that goes on from a checkpoint takes
 the same steps as one that was never interrupted, to the last bit on the same machine and threads.
 """
 
@@ -8,172 +8,41 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from lowerbound.devices import feeder, quickened, random_numbers_of
+from lowerbound.errors import InputError
+from lowerbound.images import on_disk
+from lowerbound.interruption import deferred
+from lowerbound.order import NOISE, Order, seed_of
+from lowerbound.pace import pace_of
+from lowerbound.processes import Alone, Processes
 from lowerbound.progress import Advance, Progress, quiet
+from lowerbound.settings import Settings
+from lowerbound.state import Keep, State, in_memory
+from lowerbound.validation import parameters_of, put_weights, validated
 
-__all__ = [
-    "SCHEDULES",
-    "DivergedError",
-    "History",
-    "Settings",
-    "State",
-    "batched",
-    "choose_device",
-    "constant",
-    "one_cycle",
-    "run",
-]
+__all__ = ["DivergedError", "Log", "memory", "run"]
 
-History = dict[str, np.ndarray]
-"""Of each batch: ``loss``, ``distortion``, ``rate`` and the model's gauges, float32 ``[batches]`` each."""
+Log = Callable[[int, Mapping[str, float]], object]
+"""Takes a step, and the means of what was measured since the last call."""
 
-ORDER, NOISE = 0, 1  # streams of random numbers: which image comes when, and what the model draws
 SAVE_EVERY = 10.0  # seconds: what a power cut may cost
+LOOK_EVERY = 0.5  # seconds after which what was measured is fetched from the device
+MOST_SKIPPED = 5  # steps that were not taken since the last good state; then training goes back to it
+MOST_ROLLBACKS = 3
 
 
 class DivergedError(RuntimeError):
-    """A loss stopped being a number; what was saved before is untouched."""
-
-
-class Trainable(Protocol):
-    """What the loop asks of a model besides being an ``nn.Module``."""
-
-    def loss(self, images: Tensor, fraction: float) -> Any:
-        """Terms of the objective for images ``[batch, C, H, W]``, when a fraction of the training is done."""
-        ...
-
-    def gauges(self) -> Mapping[str, Tensor]:
-        """Scalars worth recording with every batch."""
-        ...
-
-
-def constant(fraction: float) -> float:  # noqa: ARG001
-    """The same learning rate from beginning to end.
-
-    Example:
-        >>> constant(0.7)
-        1.0
-    """
-    return 1.0
-
-
-def one_cycle(fraction: float) -> float:
-    """The learning rate rises over the first fifth, then falls along a cosine to zero (after Smith, 2018, arXiv:1803.09820).
-
-    Example:
-        >>> one_cycle(0.1), one_cycle(0.2), one_cycle(1.0)
-        (0.5, 1.0, 0.0)
-    """
-    rise = 0.2
-    return fraction / rise if fraction < rise else 0.5 * (1 + math.cos(math.pi * (fraction - rise) / (1 - rise)))
-
-
-SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "one_cycle": one_cycle}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a model is trained, by Adam (Kingma & Ba, 2015, https://arxiv.org/abs/1412.6980).
-
-    Args:
-        epochs: Times that every image is seen.
-        batch_size: Images in one step; the last step of an epoch takes what is left.
-        learning_rate: The highest rate.
-        weight_decay: Strength of the L2 penalty that Adam adds to the gradient.
-        schedule: The fraction of the rate at a fraction of the training.
-        seed: Fixes order and noise.
-        begin: Epoch at which the schedule begins: 0, or where an earlier training had ended.
-
-    Raises:
-        ValueError: A setting with which nothing could be trained.
-
-    Example:
-        >>> Settings(epochs=5).steps(images=1050)
-        55
-    """
-
-    epochs: int = 10
-    batch_size: int = 100
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    schedule: Callable[[float], float] = constant
-    seed: int = 0
-    begin: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot train."""
-        if (
-            self.epochs < 0
-            or self.batch_size < 1
-            or not self.learning_rate > 0
-            or self.weight_decay < 0
-            or self.seed < 0
-        ):
-            raise ValueError(
-                f"{self} cannot train; expected epochs, weight decay and seed >= 0, batch size >= 1 and a rate > 0"
-            )
-
-    def steps(self, images: int) -> int:
-        """Steps that these epochs take over a number of images."""
-        return self.epochs * math.ceil(images / self.batch_size)
-
-    def to_json(self) -> dict[str, Any]:
-        """The settings as JSON holds them; the schedule by its name."""
-        return {**vars(self), "schedule": self.schedule.__name__}
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Settings:
-        """The settings that ``to_json`` stored."""
-        return cls(**{**stored, "schedule": SCHEDULES[stored["schedule"]]})
-
-
-@dataclass
-class State:
-    """Where a training stands after whole epochs, all that is needed to go on.
-
-    Attributes:
-        epochs: Epochs done.
-        seconds: Time it took.
-        optimizer: What Adam remembers of every parameter.
-        history: Of each batch so far.
-    """
-
-    epochs: int = 0
-    seconds: float = 0.0
-    optimizer: dict[int, dict[str, Tensor]] = field(default_factory=dict)
-    history: History = field(default_factory=dict)
-
-
-def choose_device() -> torch.device:
-    """The fastest device here: CUDA, then Apple's MPS, then the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def seed_of(*place: int) -> int:
-    """A seed for one place (seed, stream, epoch, step), unlike that of every other place.
-
-    Example:
-        >>> seed_of(0, NOISE, 1, 2) == seed_of(0, NOISE, 1, 2), seed_of(0, NOISE, 1, 2) == seed_of(0, NOISE, 2, 1)
-        (True, False)
-    """
-    return int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
-
-
-def batches(pixels: np.ndarray, settings: Settings, epoch: int) -> Iterator[np.ndarray]:
-    """The images of one epoch in its own random order, 8-bit, a batch at a time; every image once."""
-    order = np.random.default_rng(seed_of(settings.seed, ORDER, epoch)).permutation(len(pixels))
-    for start in range(0, len(pixels), settings.batch_size):
-        yield pixels[order[start : start + settings.batch_size]]
+    """Losses or gradients were not finite, at every rate tried; the last good model is kept."""
 
 
 def run(
@@ -182,141 +51,298 @@ def run(
     settings: Settings,
     *,
     state: State | None = None,
-    save: Callable[[State], None] | None = None,
+    keep: Keep | None = None,
+    validation: np.ndarray | None = None,
+    log: Log | None = None,
+    processes: Processes | None = None,
     device: torch.device | None = None,
     progress: Progress = quiet,
     task: str = "training",
 ) -> State:
-    """Train a model on images until the settings' epochs are done.
+    """Train a model on images until the settings' epochs or minutes are over.
 
     Args:
         model: Has ``loss(images, fraction) -> Terms`` and ``gauges()``; trained in place, on the CPU again afterwards.
-        pixels: uint8 ``[N, C, H, W]``; never copied whole.
+        pixels: uint8 ``[N, C, H, W]``; never copied whole, except onto a card.
         settings: How.
-        state: Where an earlier training stopped; by default the beginning.
-        save: Called with the state now and then, after whole epochs, and at the end.
-        device: Where to compute; by default the fastest here.
+        state: Where an earlier training stopped, whose weights the model has; by default the beginning.
+        keep: Where the last good state is kept: saved now and then, after whole steps, and at the end; by default in memory.
+        validation: Images uint8 ``[N, C, H, W]`` whose loss is taken after every epoch.
+        log: Called now and then with what was measured.
+        processes: Which share the work; by default this one alone.
+        device: Where this one computes alone; by default the fastest device here.
         progress: Shown while training.
         task: What the progress is called.
 
     Returns:
-        The state after the last epoch, with the history of every batch.
+        The state after the last step, with the history of every batch. The model has its averaged weights where the
+        settings ask for an average, and those of the best epoch where they ask for patience.
 
     Raises:
-        DivergedError: A loss was not a number.
+        DivergedError: Losses or gradients were not finite, at an eighth of the rate, too; the model is the last good one.
+        LostProcessError: Another process does not answer any more.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came; the step was finished and saved.
     """
-    device = choose_device() if device is None else device
-    state = State() if state is None else replace(state)
-    model.to(device).train()
-    optimizer = torch.optim.Adam(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
-    if state.optimizer:
-        remembered = deepcopy(state.optimizer)  # Adam writes into what it is given
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": remembered})
-    left = replace(settings, epochs=settings.epochs - state.epochs).steps(len(pixels))
-    saved = time.monotonic()
-    began = saved - state.seconds
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(cuda), progress(task, left) as advance:  # the caller's random numbers stay as they were
-        while state.epochs < settings.epochs:
-            record = _epoch(model, optimizer, pixels, settings, state, advance)
-            state.history = {
-                name: np.concatenate([state.history.get(name, column[:0]), column]) for name, column in record.items()
-            }
-            state.epochs += 1
-            state.seconds = time.monotonic() - began
-            if save is not None and time.monotonic() - saved > SAVE_EVERY and state.epochs < settings.epochs:
-                state.optimizer = optimizer.state_dict()["state"]
-                save(state)
-                saved = time.monotonic()
-    model.to("cpu").eval()
-    remembered = optimizer.state_dict()["state"]
-    state.optimizer = {n: {name: value.cpu() for name, value in each.items()} for n, each in remembered.items()}
-    if save is not None:
-        save(state)
+    processes = Alone(device) if processes is None else processes
+    keep = in_memory(model) if keep is None else keep
+    with (
+        random_numbers_of(processes.device),  # the caller's random numbers stay as they were
+        quickened(model, processes.device, settings.precision, compiled=settings.compiled),
+        deferred() as asked,
+    ):
+        training = _Training(model, pixels, settings, state or State(), keep, validation, log, processes)
+        try:
+            with progress(task, training.work) as advance:
+                training.go(asked, advance)
+        finally:
+            model.to("cpu").eval()
+    state = training.standing()
+    keep.save(state)
+    if not training.over:  # this process was asked to stop, or another one
+        raise KeyboardInterrupt
+    put_weights(model, state.best or state.average)
     return state
 
 
-def _epoch(
-    model: Any, optimizer: torch.optim.Adam, pixels: np.ndarray, settings: Settings, state: State, advance: Advance
-) -> History:
-    """One pass over all images; what was measured at every batch."""
-    device = next(model.parameters()).device
-    steps = settings.steps(len(pixels)) // settings.epochs  # of one epoch
-    cycle = steps * (settings.epochs - settings.begin)
-    loss_before = f"loss {state.history['loss'][-steps:].mean():.4g}" if state.history else ""
-    word = f"epoch {state.epochs + 1}/{settings.epochs} {loss_before}"
-    measured: list[Tensor] = []
-    shown = time.monotonic()
-    waiting = 0
-    names: list[str] = []
-    for step, batch in enumerate(batches(pixels, settings, state.epochs)):
-        done = (state.epochs - settings.begin) * steps + step
-        fraction = 1.0 if settings.begin else done / cycle  # trained on, a model is past what its objective began with
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * settings.schedule((done + 1) / (cycle + 1))
-        torch.manual_seed(seed_of(settings.seed, NOISE, state.epochs, step))
-        images = torch.from_numpy(batch).to(device).float().div_(255)
-        try:
-            columns = _step(model, optimizer, images, fraction)
-        except ValueError as error:  # torch.distributions takes no parameters that are not numbers
-            if _is_broken(model) or "invalid values" in str(error):
-                raise _diverged(settings, state) from error
-            raise
-        names = list(columns)
-        measured.append(torch.stack(list(columns.values())))
-        waiting += 1
-        if time.monotonic() - shown > 0.1:  # a screen needs no more
-            advance(waiting, word)
-            waiting, shown = 0, time.monotonic()
-    advance(waiting, word)
-    table = torch.stack(measured).cpu().numpy()  # [steps, columns]: the only wait for the device in an epoch
-    if _is_broken(model) or not np.isfinite(table).all():  # the last step has no loss after it
-        raise _diverged(settings, state)
-    return dict(zip(names, table.T.copy(), strict=True))
+def memory(model: nn.Module, pixels: np.ndarray, settings: Settings, processes: Processes) -> str:
+    """What training holds in memory besides one batch's activations, in words.
 
+    Weights, their gradients and Adam's two moments are four times the parameters; several processes hold the gradients once
+    more, and averaged weights and the best ones are one time each.
 
-def _step(model: Any, optimizer: torch.optim.Adam, images: Tensor, fraction: float) -> dict[str, Tensor]:
-    """One step down the gradient of the mean loss; the terms, averaged over the batch, and the model's gauges."""
-    terms = model.loss(images, fraction)
-    optimizer.zero_grad()
-    terms.loss.mean().backward()
-    optimizer.step()
-    columns = {name: value.mean() for name, value in vars(terms).items()} | dict(model.gauges())
-    return {name: value.detach() for name, value in columns.items()}
-
-
-def _is_broken(model: nn.Module) -> bool:
-    """Whether a weight is not a number any more."""
-    return not all(bool(weights.isfinite().all()) for weights in model.parameters())
-
-
-def _diverged(settings: Settings, state: State) -> DivergedError:
-    return DivergedError(
-        f"the loss stopped being a number in epoch {state.epochs + 1}; what was saved before is kept; "
-        f"try a learning rate below {settings.learning_rate:g}"
+    Example:
+        >>> memory(nn.Linear(1000, 999), np.zeros((10, 1, 28, 28), np.uint8), Settings(), Alone())
+        'memory: 0.0 MB of images, 4 x 999,999 parameters = 16.0 MB, and the activations of 100 images'
+    """
+    parameters = sum(weights.numel() for weights in model.parameters())
+    times = 4 + (processes.size > 1) + bool(settings.average) + bool(settings.patience)
+    images = f"{pixels.nbytes / 1e6:,.1f} MB of images" + (" on disk" if on_disk(pixels) else "")
+    return (
+        f"memory: {images}, {times} x {parameters:,} parameters = {4e-6 * times * parameters:,.1f} MB, "
+        f"and the activations of {settings.batch_size // processes.size:,} images"
     )
 
 
-@torch.no_grad()
-def batched(
-    function: Callable[[Tensor], Tensor], rows: np.ndarray, prepare: Callable[[np.ndarray], np.ndarray], size: int = 500
-) -> np.ndarray:
-    """A function of tensors over the rows of an array, a block at a time, so that memory stays bounded.
+class _Loss(nn.Module):
+    """A model's loss as a module, which is what gradients of several processes are averaged through."""
 
-    Args:
-        function: From ``[block, ...]`` to ``[block, ...]``.
-        rows: ``[N, ...]``.
-        prepare: What makes a block of rows fit for the function.
-        size: Rows in a block.
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
 
-    Example:
-        >>> batched(lambda x: x.sum(1), np.ones((5, 2), np.float32), lambda block: block, size=2)
-        array([2., 2., 2., 2., 2.], dtype=float32)
-    """
-    blocks = [
-        function(torch.from_numpy(prepare(rows[start : start + size]))).numpy()
-        for start in range(0, max(1, len(rows)), size)
-    ]
-    return np.concatenate(blocks)
+    def forward(self, images: Tensor, fraction: float) -> dict[str, Tensor]:
+        """The terms by name, ``[batch]`` each; not a number where the model's distributions refuse its parameters."""
+        try:
+            return dict(vars(self.model.loss(images, fraction)))
+        except ValueError as error:
+            weights = list(self.model.parameters())
+            if "invalid values" not in str(error) and all(bool(each.isfinite().all()) for each in weights):
+                raise
+            nothing = torch.nan * torch.stack([each.sum() for each in weights]).sum()
+            return dict.fromkeys(("loss", "distortion", "rate"), nothing.expand(len(images)))
+
+
+class _Training:
+    """A training under way."""
+
+    def __init__(
+        self,
+        model: Any,
+        pixels: np.ndarray,
+        settings: Settings,
+        state: State,
+        keep: Keep,
+        validation: np.ndarray | None,
+        log: Log | None,
+        processes: Processes,
+    ) -> None:
+        if processes.size > 1 and getattr(model, "whole_batch", False):
+            raise InputError(
+                "the loss of this model is a statistic of the whole batch, which several processes do not share; train it with "
+                "one process, or without free bits, an optimal sigma, MMD or a total correlation"
+            )
+        self.model, self.settings, self.keep, self.processes = model, settings, keep, processes
+        self.validation, self.log = validation, log
+        self.order = Order(len(pixels), settings.batch_size, settings.seed, pixels[:1].nbytes)
+        self.pace = pace_of(settings, self.order.steps)
+        state = replace(state)
+        state.stopped &= settings.begin != state.step // self.order.steps  # more epochs were asked for
+        if not settings.minutes:
+            state.fraction = self.pace.fraction(state.step, 0.0, 0.0)
+        self.feed = feeder(pixels, processes.device)
+        self.loss = processes.prepare(_Loss(model.to(processes.device).train()))
+        self.optimizer = torch.optim.Adam(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
+        self._recall(state)
+        now = time.monotonic()
+        self.began, self.looked, self.saved = now - self.state.seconds, now, -math.inf
+        self.measured: list[Tensor] = []  # of each step since the last look: is it broken, then the columns
+        self.columns: list[str] = []
+        self.row = torch.empty(0)  # of the step that is being taken
+        self.waiting = 0  # steps skipped since the last good state
+        self.shown = 0.0
+
+    def _recall(self, state: State) -> None:
+        """Take over a state: what Adam remembers, and the averaged weights."""
+        self.state = state = replace(state, history=dict(state.history))
+        if state.optimizer:
+            remembered = deepcopy(state.optimizer)  # Adam writes into what it is given
+            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": remembered})
+        self.weights = parameters_of(self.model)
+        if self.settings.average:
+            device = self.processes.device
+            state.average = {n: state.average.get(n, value).to(device).clone() for n, value in self.weights.items()}
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.state.stopped or self.pace.ended(self.state.step, self.state.fraction, self.state.seconds)
+
+    @property
+    def work(self) -> int:
+        """What is left to do, as progress counts it: steps, or tenths of seconds."""
+        if self.settings.minutes:
+            return max(0, round(10 * (60 * self.settings.minutes - self.state.seconds)))
+        return max(0, self.settings.epochs * self.order.steps - self.state.step)
+
+    def go(self, asked: Callable[[], bool], advance: Advance) -> None:
+        """Take steps until the training is over, or it was asked to stop."""
+        stop, self.shown = False, self._done()
+        while not self.over and not stop:
+            step = self.state.step
+            now = time.monotonic()
+            with self.processes.watched(step):
+                broken = self._gradients(self.order.batch(step))
+                due = [now - self.looked > LOOK_EVERY, now - self.saved > SAVE_EVERY]
+                stop, look, save, broken = self._agree(asked(), *due, broken=broken)
+                if save and not self.waiting and not broken:  # weights are good that have just given finite gradients
+                    self._look(advance)
+                    self.keep.save(self.standing())
+                    self.saved = time.monotonic()
+                self._take(broken)
+                ends_epoch = self.state.step % self.order.steps == 0
+                if look or stop or ends_epoch or self.over or broken is True:
+                    self._look(advance)
+                if ends_epoch and self.validation is not None:
+                    self._validate(self.validation)
+                if self.waiting >= MOST_SKIPPED or (
+                    self.over and bool(broken)
+                ):  # not to end on weights that are broken
+                    self._go_back()
+
+    def _gradients(self, places: np.ndarray) -> Tensor:
+        """Gradients of the mean loss of images at these places; whether they are broken, bool ``[]`` on the device."""
+        settings, state = self.settings, self.state
+        rows, weight = self.processes.rows(len(places))
+        rate = settings.schedule(min(1.0, state.fraction + self.pace.stride / 2))
+        for group in self.optimizer.param_groups:
+            group["lr"] = state.rate * settings.learning_rate * rate
+        torch.manual_seed(seed_of(settings.seed, NOISE, state.step))
+        fraction = (
+            1.0 if settings.begin else state.fraction
+        )  # trained on, a model is past what its objective began with
+        with self.processes.draws(len(places), rows):
+            terms = self.loss(self.feed(places[rows]), fraction)
+        self.optimizer.zero_grad()
+        loss = terms["loss"].sum() * weight
+        self.processes.backward(loss)
+        gradients = [each.grad for each in self.model.parameters() if each.grad is not None]
+        norm = get_total_norm(gradients)
+        if settings.clip:
+            clip_grads_with_norm_(self.model.parameters(), settings.clip, norm)
+        means = {name: value.detach().sum() * weight for name, value in terms.items()} | dict(self.model.gauges())
+        self.columns = list(means)
+        self.row = torch.stack([value.detach() for value in means.values()]) / self.processes.size
+        return ~(norm + loss.detach()).isfinite()
+
+    def _agree(self, *flags: bool, broken: Tensor) -> list[Any]:
+        """Flags that any process has raised. A card that works alone is not waited for: whether its step is broken it knows."""
+        if self.processes.size == 1 and broken.is_cuda:
+            return [*flags, broken]
+        return list(self.processes.any([*flags, bool(broken)]))
+
+    def _take(self, broken: bool | Tensor) -> None:  # noqa: FBT001
+        """Take the step, unless it is broken."""
+        state, average = self.state, self.settings.average
+        flag = torch.as_tensor(broken, dtype=torch.float32, device=self.processes.device)
+        self.optimizer.found_inf = flag  # type: ignore[attr-defined]  # Adam then leaves weights and memory as they are
+        self.optimizer.step()
+        state.step += 1
+        if average:
+            decay = min(average, (1 + state.step) / (10 + state.step))  # the first weights are soon forgotten
+            averages, weights = list(state.average.values()), list(self.weights.values())
+            torch._foreach_lerp_(averages, weights, 1 - decay)  # type: ignore[attr-defined]
+        self.measured.append(torch.cat([flag.view(1), self.row]))
+        state.seconds = self._seconds()
+        state.fraction = self.pace.fraction(state.step, state.fraction, state.seconds)
+
+    def _seconds(self) -> float:
+        """Time that training took; where it rules the schedule, that of the main process, so that all do the same."""
+        seconds, processes = time.monotonic() - self.began, self.processes
+        if self.settings.minutes:
+            return float(processes.total(np.array([seconds if processes.main else 0.0]))[0])
+        return seconds
+
+    def _look(self, advance: Advance) -> None:
+        """Fetch what was measured: history, skipped steps, and what the progress shows."""
+        state = self.state
+        self.looked = time.monotonic()
+        if not self.measured:
+            return
+        table = self.processes.total(torch.stack(self.measured).cpu().numpy())  # the only wait for the device
+        self.measured = []
+        whole = table[:, 0] == 0
+        skipped = int((~whole).sum())
+        state.skipped += skipped
+        self.waiting += skipped
+        for name, column in zip(self.columns, table[whole, 1:].T, strict=True):
+            state.history[name] = np.concatenate([state.history.get(name, np.zeros(0, np.float32)), column])
+        means = dict(zip(self.columns, table[whole, 1:].mean(0), strict=True)) if whole.any() else {}
+        if self.log is not None and means:
+            self.log(state.step, {name: float(value) for name, value in means.items()})
+        epoch = f"epoch {(state.step - 1) // self.order.steps + 1}"
+        if not self.settings.minutes:
+            epoch += f"/{self.settings.epochs}"
+        done = self._done()
+        advance(int(done) - int(self.shown), f"{epoch} loss {means['loss']:.4g}" if means else f"{epoch} step skipped")
+        self.shown = done
+
+    def _done(self) -> float:
+        """What is done, as progress counts it."""
+        return 10 * self.state.seconds if self.settings.minutes else self.state.step
+
+    def _validate(self, images: np.ndarray) -> None:
+        """Take the loss of validation images, and stop where it has not fallen for long."""
+        self.state = validated(
+            self.model, images, self.state, self.settings.seed, self.processes, self.settings.patience, self.order.steps
+        )
+
+    def _go_back(self) -> None:
+        """Go back to the last good state, at half the rate.
+
+        Raises:
+            DivergedError: It has happened too often.
+        """
+        before, good = self.state, self.keep.load()
+        if good is None:
+            raise DivergedError(
+                "the loss or its gradient is not a number from the first step on; nothing was learned or saved"
+            )
+        self._recall(replace(good, skipped=before.skipped, rollbacks=before.rollbacks + 1, seconds=before.seconds))
+        self.state.rate = before.rate / 2
+        self.waiting = 0
+        self.keep.save(self.standing())
+        if self.state.rollbacks > MOST_ROLLBACKS:
+            raise DivergedError(
+                f"the loss or its gradient stopped being a number {before.skipped} times, at {MOST_ROLLBACKS} halvings of the "
+                f"rate, too; the model after step {good.step} is kept; try a learning rate below {self.settings.learning_rate:g}"
+            )
+
+    def standing(self) -> State:
+        """Where the training stands, on the CPU."""
+        remembered = self.optimizer.state_dict()["state"]
+        adam = {n: {name: value.cpu() for name, value in each.items()} for n, each in remembered.items()}
+        average = {name: value.cpu() for name, value in self.state.average.items()}
+        best = {name: value.cpu() for name, value in self.state.best.items()}
+        return replace(self.state, optimizer=adam, average=average, best=best, history=dict(self.state.history))

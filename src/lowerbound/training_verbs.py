@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,56 +10,33 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lowerbound.errors import InputError
-from lowerbound.options import DataDir, Seed, Size, SourceName, Style, load_source, numbers, whole
+from lowerbound.options import DataDir, Seed, Size, SourceName, Style, numbers, whole
+from lowerbound.training_options import (
+    Average,
+    Batch,
+    Clip,
+    Compiled,
+    Epochs,
+    Ks,
+    Minutes,
+    NetworkName,
+    NewRun,
+    PartName,
+    Patience,
+    Precision,
+    Rate,
+    TensorBoard,
+    list_parts,
+    settings_of,
+)
 
 if TYPE_CHECKING:
-    from lowerbound.images import ImageSet
     from lowerbound.plan import Plan
-    from lowerbound.storage import Run
 
 __all__ = ["VERBS", "compare", "train"]
 
-Ks = Annotated[
-    str | None,
-    typer.Option(
-        "-k",
-        metavar="K",
-        help="Numbers kept of each image; several as 5,10,20,50. Without it: 8 for digits, 20 for images like MNIST's, "
-        "64 in colour, else by the explained variance",
-    ),
-]
-NewRun = Annotated[
-    Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Run folder; else runs/NAME-kK-DATE")
-]
-NetworkName = Annotated[
-    str,
-    typer.Option(
-        metavar="NETWORK",
-        help="strided (starts at PCA), dense (two layers of 200 units), or tutorial (with the tutorial's training)",
-    ),
-]
-PartName = Annotated[
-    str | None, typer.Option(metavar="NAME[:NUMBER]", help="Of the VAE; `lowerbound train --parts` lists them")
-]
-
-
 PART_KINDS = ("posterior", "likelihood", "prior", "objective", "binarise")
-
-
-def _list_parts(asked: bool) -> None:  # noqa: FBT001  (typer's own signature)
-    if asked:
-        from rich.console import Console
-        from rich.table import Table
-
-        from lowerbound import parts
-
-        table = Table("option", "name", "what it is", box=None, pad_edge=False, header_style="bold")
-        for kind, known in parts.KNOWN.items():
-            for name, part in known.items():
-                shown = name if part.number is None else f"{name}:{part.number:g}"
-                table.add_row(f"--{kind}", shown, part.words)
-        Console(highlight=False, markup=False).print(table)
-        raise typer.Exit
+SETTINGS = ("minutes", "rate", "batch_size", "clip", "average", "patience", "precision", "compiled", "tensorboard")
 
 
 def compare(
@@ -84,9 +59,10 @@ def compare(
 
     Example: lowerbound compare digits --seeds 3
     """
+    from lowerbound.launching import begin_run
     from lowerbound.plan import FOUR
 
-    _begin(source, _plan(FOUR, k, network, epochs, seed, style, seeds=seeds), out, data_dir, size)
+    begin_run(source, _plan(FOUR, k, network, epochs, seed, style, seeds=seeds), out, data_dir, size)
 
 
 def train(
@@ -115,16 +91,29 @@ def train(
             "--recipe", metavar="FILE.py:FUNCTION", help="Train what a function of yours makes of an image shape and K"
         ),
     ] = None,
-    epochs: Annotated[
-        str | None, typer.Option(metavar="N", help="In place of the recipe's own; +5 with --resume for 5 more")
-    ] = None,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    rate: Rate = None,
+    batch_size: Batch = None,
+    clip: Clip = None,
+    average: Average = None,
+    patience: Patience = None,
+    precision: Precision = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
     size: Size = None,
     style: Style = "plain",
     *,
+    compiled: Compiled = False,
+    tensorboard: TensorBoard = False,
+    allow_data_change: Annotated[
+        bool,
+        typer.Option(
+            "--allow-data-change", help="With --resume: go on although the images are others now; the run says so"
+        ),
+    ] = False,
     _: Annotated[
-        bool, typer.Option("--parts", callback=_list_parts, is_eager=True, help="List the parts and exit")
+        bool, typer.Option("--parts", callback=list_parts, is_eager=True, help="List the parts and exit")
     ] = False,
 ) -> None:
     """Train one model, or go on training a run.
@@ -135,14 +124,23 @@ def train(
 
     Example: lowerbound train digits --recipe my_posterior.py:make
 
+    Example: lowerbound train mnist --minutes 3 --average 0.999
+
+    Example: torchrun --nproc-per-node 2 -m lowerbound train mnist
+
     Example: lowerbound train --resume runs/mnist-k20-2026-11-22 --epochs +5
     """
+    from lowerbound.events import check_tensorboard
+    from lowerbound.launching import begin_run, resume_run
+
     if resume is not None:
-        kept = {"source", "model", "k", "out", "network", "seed", "size", "style", *PART_KINDS}
+        kept = {"source", "model", "k", "out", "network", "seed", "size", "style", *PART_KINDS, *SETTINGS}
         given = ["-k" if name == "k" else name for name in sorted(kept) if _was_given(ctx, name)]
         if given:
             raise InputError(f"--resume came with {', '.join(given)}, which the run has settled; leave that out")
-        _resume(resume, epochs, data_dir, own)
+        resume_run(resume, epochs, data_dir, own, changed=allow_data_change)
+    elif allow_data_change:
+        raise InputError("--allow-data-change is for a run that is there; add --resume RUN, or leave it out")
     elif source is None:
         raise InputError("no source came; expected one, as in `lowerbound train mnist`, or --resume RUN")
     else:
@@ -151,7 +149,22 @@ def train(
         if own is not None and _was_given(ctx, "model"):
             raise InputError("--model and --recipe both came; a recipe of your own makes the model, leave --model out")
         models = (model,) if own is None else ("own",)
-        _begin(source, _plan(models, k, network, epochs, seed, style, parts=given, own=own), out, data_dir, size)
+        plan = _plan(models, k, network, epochs, seed, style, parts=given, own=own)
+        if tensorboard:
+            check_tensorboard()
+        if minutes is not None and epochs is not None:
+            raise InputError("--minutes and --epochs both came; each says how long to train, leave one out")
+        chosen = settings_of(
+            minutes=minutes,
+            learning_rate=rate,
+            batch_size=batch_size,
+            clip=clip,
+            average=average,
+            patience=patience,
+            precision=precision,
+            compiled=compiled,
+        )
+        begin_run(source, replace(plan, settings=chosen, tensorboard=tensorboard), out, data_dir, size)
 
 
 VERBS = (("compare", compare), ("train", train))
@@ -200,74 +213,3 @@ def _plan(
     chosen = None if epochs is None else whole(epochs, "epochs")
     ks = () if k is None else numbers(k)
     return Plan(ks, models, network, chosen, seed, seeds, style, parts=parts or {}, outside=outside)
-
-
-def _begin(source: str, plan: Plan, out: Path | None, data_dir: Path | None, size: int | None) -> None:
-    """Load, choose K where it is left to us, train, and print what came out."""
-    from lowerbound.binarise import binarised_set
-    from lowerbound.comparison import begin
-    from lowerbound.plan import choose_k
-    from lowerbound.whole import refuse_existing
-
-    if out is not None:
-        out = out.expanduser()
-        refuse_existing(out)
-    images = load_source(source, data_dir, size)
-    if plan.binarise is not None:
-        images = binarised_set(images, plan.binarise, plan.seed)  # type: ignore[arg-type]
-        print(f"{images.name}: {images.choices[-1]}")
-    if not plan.ks:
-        k, reason = choose_k(images)
-        plan = replace(plan, ks=(k,), reason=reason)
-        print(f"K: {reason}; -k gives another")
-    command = shlex.join(["lowerbound", *sys.argv[1:]])
-    _finish(begin(images, plan, out, command=command, size=size, data_dir=data_dir), images)
-
-
-def _resume(path: Path, epochs: str | None, data_dir: Path | None, own: str | None) -> None:
-    """Go on with a run, for more epochs where asked."""
-    from lowerbound.comparison import images_of, more_epochs
-    from lowerbound.options import load_own
-    from lowerbound.progress import terminal
-    from lowerbound.storage import Run
-
-    run = Run.open(path, unfinished=True, outside=load_own(own))
-    complete = run.about["status"] == "complete"
-    if epochs is None and complete:
-        raise InputError(f"{path} is complete; to train on, say for how long: --epochs +5")
-    if epochs is not None and not complete:
-        raise InputError(f"{path} is not complete; leave --epochs out to finish it first")
-    if epochs is not None and not epochs.startswith("+"):
-        raise InputError(f"epochs is {epochs}; expected how many more, as in --epochs +5")
-    more = None if epochs is None else whole(epochs[1:], "epochs")
-    images = images_of(run, data_dir, terminal)
-    if more is not None:
-        more_epochs(run, more, images)
-    _finish(run, images)
-
-
-def _finish(run: Run, images: ImageSet) -> None:
-    """Train, measure and draw; print the table and where the report is."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from lowerbound.comparison import go_on
-    from lowerbound.progress import terminal
-    from lowerbound.replicates import averaged
-    from lowerbound.report import HEADER, footnote, judgement, rows
-
-    machine = run.about["machine"]
-    print(f"run: {run.path}\ncomputing on {machine['device']} with {machine['threads']} threads")
-    try:
-        go_on(run, images, progress=terminal)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"go on with `lowerbound train --resume {shlex.quote(str(run.path))}`") from None
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
-    table = Table(*HEADER, box=None, pad_edge=False, header_style="bold")
-    for row in rows(averaged(run.metrics), errors=console.width >= 100):
-        table.add_row(*row)
-    console.print(table)
-    console.print(footnote(run))
-    for sentence in judgement(run):
-        console.print(sentence)
-    print(f"report: {run.path / 'report.html'}")

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from lowerbound.autoencoder import check_pixels, decode_images, encode_images
+from lowerbound.blockwise import batched
 from lowerbound.images import as_floats
 from lowerbound.objective import Elbo, Terms
-from lowerbound.training import Settings, batched, run
+from lowerbound.settings import Settings
+from lowerbound.training import run
 
 __all__ = ["VAE", "draw_codes"]
 
@@ -68,6 +70,16 @@ class VAE(nn.Module):
     def likelihood(self) -> Any:
         """The head that makes the decoder's images a distribution."""
         return self.decoder[-1]
+
+    @property
+    def whole_batch(self) -> bool:
+        """Whether its loss is of the batch, not of single images: several processes cannot share that."""
+        return any(getattr(part, "whole_batch", False) for part in (self.objective, self.likelihood))
+
+    def backbones(self) -> list[nn.Module]:
+        """What may compute fast rather than precisely: all but the heads, which make distributions."""
+        inward = list(self.encoder)[:-1] if isinstance(self.encoder, nn.Sequential) else []
+        return [*inward, *list(self.decoder)[:-1]]
 
     def gauges(self) -> Mapping[str, Tensor]:
         """Sigma of the pixel noise, in pixel units, where it is learned: it hides behind the ELBO and carries most of it."""
