@@ -16,6 +16,7 @@ from lowerbound.backbone import (
     StridedDecoder,
     StridedEncoder,
     fitting_filter_size,
+    transposed_by_rows,
 )
 from lowerbound.layers import steps
 
@@ -176,3 +177,75 @@ def test_the_strided_pair_sees_and_draws_the_pixels_themselves(shape, k):
         parameter.data.zero_()
     linear = (codes @ decoder.linear.weight.T).view(2, *shape) + decoder.bias.bias
     torch.testing.assert_close(decoder(codes), linear)
+
+
+def results(function, module, start):
+    """What a function of a module gives, and the gradients of a sum of its squares by the input and every parameter."""
+    start = start.clone().requires_grad_()
+    out = function(start)
+    return [out, *torch.autograd.grad(out.square().sum(), [start, *module.parameters()])]
+
+
+def randomised(module):
+    for parameter in module.parameters():
+        parameter.data.normal_(0, 0.3)
+    return module
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.sampled_from([1, 2, 3, 6]), SIDES, SIDES),
+    filters=st.integers(1, 5),
+    size=st.integers(1, 7),
+    seed=st.integers(0, 10**6),
+)
+def test_the_tutorials_pair_does_what_its_layers_do_one_after_the_other(shape, filters, size, seed):
+    torch.manual_seed(seed)
+    encoder = randomised(ConvEncoder(shape, filters, size).double())
+    decoder = randomised(ConvDecoder(shape, 3, filters, size).double())
+    images, codes = torch.rand(2, *shape).double(), torch.randn(2, 3).double()
+    for network, start in [(encoder, images), (decoder, codes)]:
+        for fast, plain in zip(results(network, network, start), results(network.layers, network, start), strict=True):
+            torch.testing.assert_close(fast, plain, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 1, 1), (3, 1, 7)])
+def test_the_tutorials_pair_is_its_layers_to_the_rounding_of_float32(shape):
+    torch.manual_seed(0)
+    encoder, decoder = ConvEncoder(shape), ConvDecoder(shape, 20)
+    encoder.layers[0].bias.data.normal_(0, 0.3)
+    images, codes = torch.rand(4, *shape), torch.randn(4, 20)
+    for network, start in [(encoder, images), (decoder, codes)]:
+        exact = results(network.double().layers, network, start.double())
+        found = results(network.float(), network, start)
+        for each, truth in zip(found, exact, strict=True):
+            assert (each - truth).norm() <= 3e-6 * truth.norm()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    inputs=st.integers(1, 4),
+    channels=st.integers(1, 4),
+    side=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+)
+def test_a_transposed_convolution_by_rows_is_one(inputs, channels, side, size):
+    planes = torch.randn(2, inputs, *side, dtype=torch.double)
+    weight = torch.randn(inputs, channels, *size, dtype=torch.double)
+    torch.testing.assert_close(transposed_by_rows(planes, weight), nn.functional.conv_transpose2d(planes, weight))
+
+
+def test_the_tutorials_pair_is_stored_as_its_layers():
+    assert list(ConvEncoder((1, 8, 8)).state_dict()) == [
+        f"layers.{name}" for name in ("0.bias", "1.weight", "1.bias", "3.weight", "3.bias")
+    ]
+    sizes = {name: tuple(value.shape) for name, value in ConvDecoder((3, 8, 8), 2, num_filters=4).state_dict().items()}
+    assert sizes == {
+        "layers.0.weight": (4 * 2 * 2, 2),
+        "layers.0.bias": (4 * 2 * 2,),
+        "layers.3.weight": (4, 4, 4, 4),
+        "layers.3.bias": (4,),
+        "layers.5.weight": (4, 3, 4, 4),
+        "layers.5.bias": (3,),
+        "layers.6.bias": (3, 8, 8),
+    }

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,8 +24,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-
-pytestmark = pytest.mark.slow
 
 BEGIN = ("train", "digits", "-k", "2", "--epochs", "8")
 LIMIT = 300  # seconds for all of a run, on a machine that has much else to do
@@ -169,7 +168,9 @@ def alone(words, folder):
     """The same command without a launcher."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "lowerbound", *words]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT)
+    done = subprocess.run(
+        command, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT
+    )
     assert done.returncode == 0, done.stderr
     return done
 
@@ -210,6 +211,132 @@ def unbroken(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rank", "stage", "standalone"), [(0, "training", True), (1, "begun", False)], ids=["main", "other"]
+)
+def test_a_killed_process_costs_nothing(rank, stage, standalone, unbroken, tmp_path):
+    launched, struck = killed((*BEGIN, "--out", "run"), tmp_path, tmp_path / "run", rank, stage, standalone=standalone)
+    assert struck
+    assert hash_of(tmp_path / "run") == hash_of(unbroken), launched.said
+
+
+@pytest.mark.slow
+def test_the_run_is_found_again_without_a_name(unbroken, tmp_path):
+    launched = Launched(BEGIN, tmp_path, restarts=3)
+    launched.until(lambda: list(tmp_path.glob("runs/*/models/*/checkpoint.safetensors")))
+    assert launched.kill(1)
+    assert launched.end() == 0, launched.said
+    (run,) = tmp_path.glob("runs/*")
+    assert hash_of(run) == hash_of(unbroken)
+
+
+@pytest.mark.slow
+def test_more_epochs_are_asked_for_once(unbroken, tmp_path):
+    shutil.copytree(unbroken, tmp_path / "run")
+    before = steps_of(unbroken)
+    words = ("train", "--resume", "run", "--epochs", "+8")
+    launched = Launched(words, tmp_path, restarts=3)
+    checkpoint = next(tmp_path.glob("run/models/*/checkpoint.safetensors"))
+    then = checkpoint.stat().st_mtime_ns
+    launched.until(lambda: checkpoint.stat().st_mtime_ns != then if checkpoint.exists() else False)
+    assert launched.kill(0)
+    assert launched.end() == 0, launched.said
+    assert steps_of(tmp_path / "run") == 2 * before
+    assert json.loads((tmp_path / "run/run.json").read_text())["models"][0]["settings"]["epochs"] == 16
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_of_two_is_finished_by_two_and_by_one(unbroken, tmp_path):
+    launched = Launched((*BEGIN, "--out", "run"), tmp_path)
+    launched.until(lambda: list(tmp_path.glob("run/models/*/checkpoint.safetensors")))
+    os.kill(launched.process.pid, signal.SIGINT)
+    sent = time.monotonic()
+    assert launched.end() != 0
+    assert time.monotonic() - sent < 25  # and not the 30 s after which torchrun kills
+    assert launched.lines == ["interrupted; go on with `lowerbound train --resume run`"]
+    assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "training"
+    assert not list(tmp_path.glob("run/.lock"))
+    shutil.copytree(tmp_path / "run", tmp_path / "alone")
+    launched = Launched(("train", "--resume", "run"), tmp_path)
+    assert launched.end() == 0, launched.said
+    assert hash_of(tmp_path / "run") == hash_of(unbroken)
+    alone(("train", "--resume", "alone"), tmp_path)
+    assert steps_of(tmp_path / "alone") == steps_of(unbroken)
+    one = weights_of(tmp_path / "alone")
+    for name, value in weights_of(unbroken).items():
+        assert np.allclose(one[name], value, rtol=0, atol=1e-3 * max(1.0, np.abs(value).max())), name
+
+
+@pytest.mark.slow
+def test_a_termination_of_one_process_stops_both_after_the_step(tmp_path):
+    launched = Launched(("train", "digits", "-k", "2", "--epochs", "200", "--out", "run"), tmp_path)
+    launched.until(lambda: list(tmp_path.glob("run/models/*/checkpoint.safetensors")))
+    assert launched.kill(1, signal.SIGTERM)
+    assert launched.end() != 0
+    assert launched.lines == ["interrupted; go on with `lowerbound train --resume run`"]
+    assert not list(tmp_path.glob("run/models/*/model.safetensors"))
+
+
+@pytest.mark.slow
+def test_compare_by_two_processes_is_that_by_one(tmp_path):
+    words = ("compare", "digits", "-k", "2,3", "--epochs", "1", "--out")
+    launched = Launched((*words, "two"), tmp_path)
+    assert launched.end() == 0, launched.said
+    alone((*words, "one"), tmp_path)
+    one, two = weights_of(tmp_path / "one"), weights_of(tmp_path / "two")
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        scale = max(1.0, float(np.abs(value).max(initial=0)))
+        assert np.allclose(two[name], value, rtol=0, atol=1e-4 * scale), name
+        if name.startswith("pca"):
+            assert two[name].tobytes() == value.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_hanging_process_is_named(rank, tmp_path):
+    (tmp_path / "own.py").write_text(HANGING.replace('"1"', f'"{rank}"'))
+    words = ("train", "digits", "-k", "2", "--recipe", "own.py:make", "--out", "run")
+    launched = Launched(words, tmp_path, LOWERBOUND_TIMEOUT="6")
+    assert launched.end() == 1
+    (line,) = launched.lines
+    assert line.startswith(
+        f"process {rank} of 2 (counted from 0) did not answer at step 4; what was saved before is kept"
+    )
+    assert 1 in launched.codes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("train", "digtis"), 'there is no source "digtis"'),
+        (("train", "digits", "--objective", "total-corelation"), 'there is no objective "total-corelation"'),
+        (("train", "digits", "--objective", "free-bits:0.5"), "the loss of vae-k2 is a statistic of the whole batch"),
+        (("train", "--resume", "nothing"), "nothing does not exist"),
+        (("train", "digits", "--recipe", "own.py:make"), "only the second process sees this; mend it"),
+    ],
+    ids=["source", "part", "whole batch", "no run", "of one process"],
+)
+def test_a_mistake_is_said_once_and_ends_everything(words, line, tmp_path):
+    (tmp_path / "own.py").write_text(MISTAKEN)
+    if "--resume" not in words:
+        words = (*words, "-k", "2", "--out", "run")
+    launched = Launched(words, tmp_path, restarts=1 if "--resume" in words else 0)
+    assert launched.end() == 1
+    (said,) = launched.lines
+    assert said.startswith(line)
+    assert 2 in launched.codes
+    assert (tmp_path / "run").exists() == ("own.py:make" in words)
+
+
+@pytest.mark.soak
+def test_twenty_of_twenty_killed_at_random_end_well(tmp_path):
+    counts = killed_at_random(tmp_path, kills=20, seed=0)
+    assert sum(counts.values()) == 20
+
+
 def main():
     """Kill one of two processes so many times, each in a run of its own."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -226,25 +353,18 @@ def killed_at_random(folder, kills, seed):
     first = Launched((*BEGIN, "--out", "unbroken"), folder)
     assert first.end() == 0, first.said
     right, draw = hash_of(folder / "unbroken"), random.Random(seed)  # noqa: S311
-    counts = collections.Counter()
+    counts, tries = collections.Counter(), 0
     while counts.total() < kills:
-        number = counts.total()
-        place = folder / f"{number}"
+        stage, rank = list(STAGES)[tries // 2 % len(STAGES)], tries % 2
+        rank *= stage != "report"  # which the main process draws when the other has ended
+        place, wait = folder / f"{tries}", 0.0 if stage in ("writing", "trained") else draw.uniform(0, 1)
         place.mkdir()
-        rank, stage, wait = number % 2, list(STAGES)[number // 2 % len(STAGES)], draw.uniform(0, 2)
-        _, struck = killed(
-            (*BEGIN, "--out", "run"),
-            place,
-            place / "run",
-            rank,
-            stage,
-            0.0 if stage == "writing" else wait,
-            standalone=number % 4 < 2,
-        )
-        assert struck, f"process {rank} had ended at stage {stage}"
-        assert hash_of(place / "run") == right, (number, rank, stage)
-        counts[f"process {rank}, {stage}"] += 1
-        print(f"{counts.total()} of {kills}: process {rank} killed, {stage}", flush=True)
+        tries += 1
+        words = (*BEGIN, "--out", "run")
+        _, struck = killed(words, place, place / "run", rank, stage, wait, standalone=tries % 4 < 2)
+        assert hash_of(place / "run") == right, (tries, rank, stage)
+        counts[f"process {rank}, {stage}"] += struck
+        print(f"{counts.total()} of {kills}: process {rank} killed, {stage}" if struck else "came late", flush=True)
     return dict(counts)
 
 

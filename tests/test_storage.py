@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import struct
 
 import numpy as np
@@ -383,13 +384,17 @@ def test_weights_that_are_no_numbers_are_never_written(saved, bad):
     assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before
 
 
-def test_the_same_tensors_give_the_same_bytes_and_any_other_another_seal(saved):
+def test_the_same_tensors_give_the_same_bytes_and_any_other_another_seal(saved, tmp_path):
+    def written(tensors):
+        sealed(tensors)(tmp_path / "sealed")
+        return (tmp_path / "sealed").read_bytes()
+
     run, stored, _ = saved
     tensors = read_sealed(run._checkpoints(stored)[0])
-    assert sealed(tensors) == sealed(dict(reversed(tensors.items()))) == run._checkpoints(stored)[0].read_bytes()
+    assert written(tensors) == written(dict(reversed(tensors.items()))) == run._checkpoints(stored)[0].read_bytes()
     for strange in (torch.tensor(1.5), torch.zeros(0, 3), torch.ones(2, 3).t(), torch.ones(3, dtype=torch.bfloat16)):
-        assert sealed({"a": strange}) != sealed({"a": strange.reshape(-1)}) or strange.dim() == 1
-        assert sealed({"a": strange}) != sealed({"b": strange})
+        assert written({"a": strange}) != written({"a": strange.reshape(-1)}) or strange.dim() == 1
+        assert written({"a": strange}) != written({"b": strange})
 
 
 def test_two_processes_on_one_run(run):
@@ -482,3 +487,19 @@ def test_what_was_measured_of_each_image_comes_back(run):
     }
     assert list(run.measured("score", 3)) == ["vae"]
     assert not run.measured("score", 4)
+
+
+def test_a_checkpoint_for_which_there_is_no_room_is_refused_in_words(saved):
+    """The file is written by safetensors itself, which has errors of its own."""
+    resource = pytest.importorskip("resource")
+    run, stored, model = saved
+    before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        with pytest.raises(InputError, match=r"limit on the size of a file .*checkpoint.safetensors"):
+            run.save_checkpoint(stored, stored.build(), State())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 __all__ = ["main"]
@@ -58,7 +59,9 @@ def _explain(error: Exception) -> int:
 
 
 def _say(line: str, code: int) -> int:
-    """One line on standard error, whatever is in it."""
+    """One line on standard error, whatever is in it; of the processes of ``torchrun`` the first says what all have met."""
+    if code in (2, 130) and "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK") != "0":
+        return code
     words = "".join(c if c.isprintable() else " " for c in " ".join(line.split()))
     print(f"lowerbound: {words}", file=sys.stderr)
     return code

@@ -14,6 +14,7 @@ import numpy as np
 
 from lowerbound.evaluation import Estimate
 from lowerbound.findings import Certainty, Commands, Finding, Severity
+from lowerbound.recipes import DEFAULT
 from lowerbound.significance import beside, beyond, certainty, minus, moved, nats, percent, relative
 from lowerbound.symptoms import Symptoms
 
@@ -179,7 +180,7 @@ def _weak_decoder(s: Symptoms, commands: Commands) -> Finding | str:
     words = f"the decoder's error is {beside(found)} that of a smooth regression from the same codes"
     if not beyond(found, WEAK):
         return words
-    better = replace(commands, network="strided" if commands.network != "strided" else "dense")
+    better = replace(commands, network=DEFAULT if commands.network != DEFAULT else "dense")
     return _found(words, certainty(found, WEAK), better.train(s.latent_dim), "errors")
 
 
@@ -198,8 +199,8 @@ def _worse(s: Symptoms, commands: Commands) -> Finding | str:
     if s.density is not None and s.density.beta > 1:
         words += f"; beta is {s.density.beta:g}"
         return _found(words, certainty(found, WORSE), commands.train(s.latent_dim, objective="elbo"), "errors")
-    start = replace(commands, network="strided").train(s.latent_dim)
-    advice = "start at PCA: " + start if commands.network != "strided" else start + " --seed 1"
+    start = replace(commands, network=DEFAULT).train(s.latent_dim)
+    advice = "start at PCA: " + start if commands.network != DEFAULT else start + " --seed 1"
     return _found(words, certainty(found, WORSE), advice, "errors")
 
 

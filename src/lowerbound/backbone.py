@@ -8,6 +8,7 @@ likelihood head (``likelihood.py``) turns these into p(x|z). Every one takes any
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -166,12 +167,9 @@ class ConvEncoder(nn.Module):
         What ``layers`` does, in less time: a convolution is linear, so the offsets take theirs alone. Their gradient then goes
         back through the filters once for the batch, not once for every image.
         """
-        offset, first, *others = self.layers
-        alone = functional.conv2d(offset.bias[None], first.weight)  # type: ignore[arg-type, union-attr]
-        planes = first(images) + alone
-        for layer in others:
-            planes = layer(planes)
-        return planes
+        layers: Any = self.layers
+        alone = functional.conv2d(layers[0].bias[None], layers[1].weight)
+        return layers[2:](layers[1](images) + alone)
 
 
 def transposed_by_rows(planes: Tensor, weight: Tensor) -> Tensor:
@@ -227,14 +225,14 @@ class ConvDecoder(nn.Module):
         What ``layers`` does, in less time: planes come last in memory, where convolutions are fastest, and the dense layer
         puts them there by the order of its rows.
         """
-        dense, _, shaped, first, _, last, offset = self.layers
-        planes, height, width = shaped.unflattened_size  # type: ignore[misc]
-        weight = dense.weight.unflatten(0, (planes, height * width)).transpose(0, 1).flatten(0, 1)  # type: ignore[union-attr, operator]
-        bias = dense.bias.unflatten(0, (planes, height * width)).t().flatten()  # type: ignore[union-attr, operator]
+        layers: Any = self.layers
+        dense, _, shaped, first, _, last, offset = layers
+        planes, height, width = shaped.unflattened_size
+        weight = dense.weight.unflatten(0, (planes, height * width)).transpose(0, 1).flatten(0, 1)
+        bias = dense.bias.unflatten(0, (planes, height * width)).t().flatten()
         flat = codes.reshape(-1, codes.shape[-1])  # convolutions know one batch axis
         hidden = functional.linear(flat, weight, bias).relu().view(-1, height, width, planes).permute(0, 3, 1, 2)
-        images = transposed_by_rows(first(hidden).relu(), last.weight)  # type: ignore[arg-type]
-        images = images + (offset.bias + last.bias[:, None, None])  # type: ignore[index, operator]
+        images = transposed_by_rows(first(hidden).relu(), last.weight) + (offset.bias + last.bias[:, None, None])
         return images.reshape(*codes.shape[:-1], *images.shape[1:])
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from lowerbound.errors import InputError
 from lowerbound.parts import Parts
+from lowerbound.recipes import DEFAULT
 
 __all__ = ["Certainty", "Checked", "Commands", "Finding", "Severity"]
 
@@ -30,7 +31,7 @@ class Commands:
     run: str = "RUN"
     model: str = "vae"
     parts: Parts = field(default_factory=Parts)
-    network: str = "strided"
+    network: str = DEFAULT
 
     def train(self, k: int, *, model: str | None = None, more: str = "", **changed: str) -> str:
         """The command that trains it anew with other parts.
@@ -41,7 +42,7 @@ class Commands:
         """
         model = model or self.model
         words = ["lowerbound train", self.source] + ([] if model == "vae" else [f"--model {model}"]) + [f"-k {k}"]
-        if self.network != "strided":
+        if self.network != DEFAULT:
             words.append(f"--network {self.network}")
         if model == "vae":
             usual, parts = Parts(), self._changed(changed)

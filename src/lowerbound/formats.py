@@ -10,7 +10,9 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +90,28 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
 SEAL = "sha256"
 
 
-def sealed(tensors: dict[str, torch.Tensor]) -> bytes:
-    """Tensors as a safetensors file holds them, with the hash of their names, types, shapes and bytes among them.
+def sealed(tensors: dict[str, torch.Tensor]) -> Callable[[Path], None]:
+    """What writes tensors to a safetensors file, with the hash of their names, types, shapes and bytes among them.
 
-    A file that was cut is no safetensors file; one in which a bit has turned over is, and only the hash tells.
+    A file that was cut is no safetensors file; one in which a bit has turned over is, and only the hash tells. Tensors go to the
+    file from where they are, without another copy of them all in memory.
+
+    Raises:
+        OSError: When it writes: no room, or no right to write there.
     """
-    return to_bytes({**tensors, SEAL: _hash_of(tensors)})
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    whole[SEAL] = _hash_of(whole)
+
+    def write(file: Path) -> None:
+        try:
+            safetensors.torch.save_file(whole, file)
+        except SafetensorError as error:
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(file)) from error
+
+    return write
 
 
 def read_sealed(file: Path) -> dict[str, torch.Tensor]:

@@ -47,7 +47,10 @@ def _joined() -> Iterator[Processes]:
         code = 130 if isinstance(error, KeyboardInterrupt) else 2 if isinstance(error, InputError) else 1
         if isinstance(error, InputError | DivergedError):
             processes.remember("mistake", str(error))
-        if not processes.speaks(code):
+        speaks = processes.speaks(code)
+        if speaks and not processes.main:
+            print(f"lowerbound: {error}", file=sys.stderr)
+        if not (speaks and processes.main):
             raise SystemExit(code) from None
         raise
     except Exception:

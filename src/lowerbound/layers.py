@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lowerbound.backbone import PixelBias
+from lowerbound.patched import FromRows, Residual, ToPatches, ToRows
 
 __all__ = ["steps"]
 
@@ -25,7 +26,7 @@ def steps(layers: nn.Sequential, shape: tuple[int, ...]) -> list[tuple[str, tupl
     for layer in layers:
         passing = layer(passing)
         words = _words(layer)
-        if isinstance(layer, nn.ReLU | nn.Tanh | PixelBias) and done:
+        if type(layer) in {*ACTIVATIONS, PixelBias} and done:
             done[-1] = (f"{done[-1][0]}, {words}", done[-1][1])
         elif isinstance(layer, PixelBias):
             before = f"{words}, "
@@ -35,20 +36,24 @@ def steps(layers: nn.Sequential, shape: tuple[int, ...]) -> list[tuple[str, tupl
     return done
 
 
+ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "ReLU", nn.Tanh: "tanh", nn.SiLU: "SiLU"}
+WORDS: dict[type[nn.Module], str] = {
+    **ACTIVATIONS,
+    PixelBias: "per-pixel bias",
+    nn.Linear: "linear",
+    nn.Flatten: "flattened",
+    ToRows: "flattened",
+    nn.Unflatten: "unflattened",
+    FromRows: "unflattened",
+    ToPatches: "2x2 patches as planes",
+    Residual: "3x3 convolution, SiLU, added",
+}
+
+
 def _words(layer: nn.Module) -> str:
     """A layer in words."""
-    match layer:
-        case nn.ConvTranspose2d() | nn.Conv2d():
-            stride = f", stride {layer.stride[0]}" if layer.stride[0] > 1 else ""
-            kind = "transposed convolution" if isinstance(layer, nn.ConvTranspose2d) else "convolution"
-            return f"{layer.kernel_size[0]}x{layer.kernel_size[1]} {kind}{stride}"
-        case PixelBias():
-            return "per-pixel bias"
-        case nn.ReLU() | nn.Tanh():
-            return "ReLU" if isinstance(layer, nn.ReLU) else "tanh"
-        case nn.Flatten():
-            return "flattened"
-        case nn.Unflatten():
-            return "unflattened"
-        case _:
-            return "linear"
+    if isinstance(layer, nn.ConvTranspose2d | nn.Conv2d):
+        stride = f", stride {layer.stride[0]}" if layer.stride[0] > 1 else ""
+        kind = "transposed convolution" if isinstance(layer, nn.ConvTranspose2d) else "convolution"
+        return f"{layer.kernel_size[0]}x{layer.kernel_size[1]} {kind}{stride}"
+    return WORDS.get(type(layer), type(layer).__name__)

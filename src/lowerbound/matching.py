@@ -93,6 +93,7 @@ class MaximumMeanDiscrepancy:
         torch.Size([5])
     """
 
+    whole_batch: ClassVar[bool] = True  # its loss is of the batch, not of single images
     weight: float | Schedule = 1000.0
     rate_weight: float | Schedule = 0.0
 

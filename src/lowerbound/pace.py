@@ -91,4 +91,4 @@ def pace_of(settings: Settings, steps: int) -> BySteps | ByClock:
     """The pace that settings ask for, with ``steps`` in an epoch."""
     if settings.minutes:
         return ByClock(60 * settings.minutes)
-    return BySteps(settings.begin * steps, settings.epochs * steps)
+    return BySteps(settings.begin * steps, round(settings.epochs * steps))

@@ -14,7 +14,7 @@ from lowerbound.errors import InputError
 from lowerbound.images import ImageSet
 from lowerbound.outside import Outside
 from lowerbound.pca import PCA
-from lowerbound.recipes import recipe
+from lowerbound.recipes import DEFAULT, NETWORKS, recipe
 from lowerbound.stored import OWN, StoredModel
 
 __all__ = ["FOUR", "Plan", "choose_k", "default_folder"]
@@ -68,7 +68,7 @@ class Plan:
 
     ks: tuple[int, ...]
     models: tuple[str, ...] = FOUR
-    network: str = "strided"
+    network: str = DEFAULT
     epochs: int | None = None
     seed: int = 0
     seeds: int = 1
@@ -105,9 +105,11 @@ class Plan:
 
     def _stored(self, name: str, k: int, replicate: int, images: ImageSet) -> StoredModel:
         chosen = recipe("vae" if name == OWN else name)
-        settings = (
-            chosen.tutorial if self.network == "tutorial" else chosen.settings(len(images.train), images.image_shape)
-        )
+        settings = chosen.settings(len(images.train), images.image_shape)
+        if self.network == "tutorial":
+            settings = chosen.tutorial
+        elif name != "linear":  # a network has no say in it
+            settings = replace(settings, learning_rate=settings.learning_rate * NETWORKS[self.network].rate)
         epochs = settings.epochs if self.epochs is None or chosen.build is None else self.epochs
         given = {} if chosen.build is None else self.settings
         return StoredModel(

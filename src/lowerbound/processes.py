@@ -145,7 +145,8 @@ class Together:
                 f"{self._accelerator.num_processes} processes work together, and {size} were promised; "
                 "start all of them with one launcher"
             )
-        self._pulse = _Pulse(self._store.clone(), rank, min(1.0, timeout / 10))
+        own: Any = self._store
+        self._pulse = _Pulse(own.clone(), rank, min(1.0, timeout / 10))
 
     def rows(self, batch: int) -> tuple[slice, float]:
         """The rows of a batch that this process takes, and the weight of each in the mean over the processes' losses.
@@ -292,7 +293,7 @@ class Together:
         with contextlib.suppress(RuntimeError):
             self._store.set(f"left-{self.rank}", str(code))
             if code == 130:
-                return self.main
+                return self.main and not self._store.check([_Pulse.FAILED])
             self._store.set(_Pulse.FAILED, "1")
             return self._store.add("speaks", 1) == 1
         return True
@@ -383,7 +384,12 @@ def here(*, cpu: bool = False) -> Processes:
     rank = _number("RANK")
     if not 0 <= rank < size:
         raise InputError(f"RANK is {rank}, but WORLD_SIZE is {size}; expected 0 to {size - 1}")
-    return Together(rank, size, float(os.environ.get("LOWERBOUND_TIMEOUT", str(TIMEOUT))), cpu=cpu)
+    timeout = os.environ.get("LOWERBOUND_TIMEOUT", str(TIMEOUT))
+    try:
+        seconds = float(timeout)
+    except ValueError:
+        raise InputError(f"LOWERBOUND_TIMEOUT is {timeout}; expected seconds, such as 60") from None
+    return Together(rank, size, seconds, cpu=cpu)
 
 
 def _number(name: str, otherwise: str | None = None) -> int:

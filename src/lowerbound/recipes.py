@@ -1,6 +1,7 @@
 """Named assemblies of parts, and the settings they are trained with: the one registry, for the command line and for loading.
 
-Three networks: "strided", the default, starts at PCA's optimum; "tutorial" is the network and the training of CIS-522's
+Four networks: "patched", the default, starts at PCA's optimum and is fast; so does "strided", the default of before, whose
+runs it can still load; "tutorial" is the network and the training of CIS-522's
 tutorial on autoencoders (Lange & Ash, https://github.com/CIS-522/course-content); "dense" has two hidden layers of 200 units
 (Burda et al., 2016, https://arxiv.org/abs/1509.00519).
 """
@@ -30,6 +31,7 @@ from lowerbound.errors import InputError, nearest
 from lowerbound.likelihood import Normal
 from lowerbound.objective import Terms
 from lowerbound.parts import Parts
+from lowerbound.patched import PatchedDecoder, PatchedEncoder
 from lowerbound.pca import PCA
 from lowerbound.posterior import IsotropicNormal, Point
 from lowerbound.prior import StandardNormal
@@ -38,6 +40,7 @@ from lowerbound.start import has_line, start_at_mean, start_at_pca, start_at_pro
 from lowerbound.vae import VAE
 
 __all__ = [
+    "DEFAULT",
     "NETWORKS",
     "RECIPES",
     "Network",
@@ -50,6 +53,7 @@ __all__ = [
 
 ImageShape = tuple[int, int, int]
 MNIST_PIXELS = 28 * 28
+DEFAULT = "patched"  # of the networks
 
 
 @dataclass(frozen=True)
@@ -61,18 +65,21 @@ class Network:
         decoder: From an image shape and K.
         starts_at_pca: Whether its weights can be set to PCA's.
         starts_at_mean: Whether its offsets can be set to the mean image.
+        rate: Its part of the learning rate, which is that of the default network.
     """
 
     encoder: Callable[[ImageShape], Any]
     decoder: Callable[[ImageShape, int], nn.Module]
     starts_at_pca: bool = False
     starts_at_mean: bool = False
+    rate: float = 1.0
 
 
 NETWORKS = {
-    "strided": Network(StridedEncoder, StridedDecoder, starts_at_pca=True, starts_at_mean=True),
+    "patched": Network(PatchedEncoder, PatchedDecoder, starts_at_pca=True, starts_at_mean=True),
+    "strided": Network(StridedEncoder, StridedDecoder, starts_at_pca=True, starts_at_mean=True, rate=3 / 8),
     "tutorial": Network(ConvEncoder, ConvDecoder),
-    "dense": Network(DenseEncoder, DenseDecoder, starts_at_mean=True),
+    "dense": Network(DenseEncoder, DenseDecoder, starts_at_mean=True, rate=3 / 8),
 }
 
 
@@ -106,7 +113,7 @@ def linear(
 def conv(
     image_shape: ImageShape,
     latent_dim: int,
-    network: Network = NETWORKS["strided"],
+    network: Network = NETWORKS[DEFAULT],
     start: PCA | None = None,
     *,
     objective: Callable[..., Terms] | None = None,
@@ -128,7 +135,7 @@ def conv(
 def vae(
     image_shape: ImageShape,
     latent_dim: int,
-    network: Network = NETWORKS["strided"],
+    network: Network = NETWORKS[DEFAULT],
     start: PCA | None = None,
     *,
     posterior: Callable[[int, int], Any] = IsotropicNormal,
@@ -252,14 +259,14 @@ RECIPES = {
         "convolutional autoencoder",
         _conv,
         PLAIN,
-        _one_cycle(batch_size=100, learning_rate=3e-3, most_epochs=40),
+        _one_cycle(batch_size=100, learning_rate=8e-3, most_epochs=40),
         Settings(epochs=20, batch_size=250, weight_decay=1e-5),
     ),
     "vae": Recipe(
         "variational autoencoder",
         _vae,
         Parts(),
-        _one_cycle(batch_size=100, learning_rate=3e-3, most_epochs=40),
+        _one_cycle(batch_size=100, learning_rate=8e-3, most_epochs=40),
         Settings(epochs=10, batch_size=100, weight_decay=1e-6),
     ),
 }

@@ -39,7 +39,7 @@ class Settings:
     """How a model is trained, by Adam (Kingma & Ba, 2015, https://arxiv.org/abs/1412.6980).
 
     Args:
-        epochs: Times that every image is seen; with ``minutes`` it counts for nothing.
+        epochs: Times that every image is seen, such as 2.5; with ``minutes`` it counts for nothing.
         batch_size: Images in one step, over all processes; the last step of an epoch takes what is left.
         learning_rate: The highest rate.
         weight_decay: Strength of the L2 penalty that Adam adds to the gradient.
@@ -64,7 +64,7 @@ class Settings:
         55
     """
 
-    epochs: int = 10
+    epochs: float = 10
     batch_size: int = 100
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
@@ -90,7 +90,7 @@ class Settings:
 
     def steps(self, images: int) -> int:
         """Steps that these epochs take over a number of images."""
-        return self.epochs * math.ceil(images / self.batch_size)
+        return round(self.epochs * math.ceil(images / self.batch_size))
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON holds them; the schedule by its name."""

@@ -12,19 +12,22 @@ from torch import Tensor, nn
 from lowerbound.pca import PCA
 from lowerbound.posterior import IsotropicNormal
 
+SLOW = 0.1  # of the learning rate, for layers that begin at their optimum: a full one would shake them out of it
+
 __all__ = ["start_at_mean", "start_at_pca", "start_at_probabilistic_pca"]
 
 
 def start_at_pca(encoder: nn.Sequential, decoder: nn.Module, pca: PCA) -> None:
-    """Set a strided encoder and decoder to PCA: h = V'(x - mean), x' = mean + V h, with its K eigenvectors V.
+    """Set a patched or strided encoder and decoder to PCA: h = V'(x - mean), x' = mean + V h, with its K eigenvectors V.
 
-    What the network adds to these lines is zero at first, so training starts with PCA's error.
+    What the network adds to these lines is zero at first, so training starts with PCA's error. The head and the line learn at
+    a tenth of the rate from then on.
     """
     _set_lines(encoder, decoder, pca, inward=pca.components, outward=pca.components.T)
 
 
 def start_at_probabilistic_pca(encoder: Any, decoder: Any, pca: PCA) -> None:
-    """Set a strided VAE to probabilistic PCA (Tipping & Bishop, 1999, equation 15 and section 3.2).
+    """Set a patched or strided VAE to probabilistic PCA (Tipping & Bishop, 1999, equation 15 and section 3.2).
 
     E[x|z] = mean + W z and E[z|x] = (W'W + sigma^2 I)^-1 W'(x - mean), with W = V (Lambda - sigma^2 I)^(1/2), so that
     W'W + sigma^2 I = Lambda. Sigma of p(x|z) is probabilistic PCA's. Its posterior has precisions lambda_i / sigma^2, and so
@@ -32,8 +35,8 @@ def start_at_probabilistic_pca(encoder: Any, decoder: Any, pca: PCA) -> None:
     s^2 = K / sum_i (lambda_i / sigma^2).
 
     Args:
-        encoder: A ``StridedEncoder`` and a posterior head.
-        decoder: A ``StridedDecoder`` and a likelihood head whose mean is the decoder's image.
+        encoder: A ``PatchedEncoder`` (or ``StridedEncoder``) and a posterior head.
+        decoder: A ``PatchedDecoder`` (or ``StridedDecoder``) and a likelihood head whose mean is the decoder's image.
         pca: Fitted, with K components.
     """
     noise = pca.noise_variance
@@ -82,3 +85,4 @@ def _set_lines(encoder: Any, decoder: Any, pca: PCA, inward: np.ndarray, outward
     decoder.bias.bias[: len(mean)] = mean
     decoder.layers[-1].weight.zero_()
     decoder.layers[-1].bias.zero_()
+    head.rate = decoder.linear.rate = SLOW

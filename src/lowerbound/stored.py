@@ -14,7 +14,7 @@ from lowerbound.errors import InputError
 from lowerbound.outside import Outside
 from lowerbound.parts import Parts
 from lowerbound.pca import PCA
-from lowerbound.recipes import NETWORKS, RECIPES, recipe
+from lowerbound.recipes import DEFAULT, NETWORKS, RECIPES, recipe
 from lowerbound.settings import Settings
 from lowerbound.vae import VAE
 
@@ -43,7 +43,7 @@ class StoredModel:
     recipe: str
     latent_dim: int
     image_shape: tuple[int, int, int]
-    network: str = "strided"
+    network: str = DEFAULT
     settings: Settings = field(default_factory=lambda: Settings(epochs=0))
     parts: Parts | None = None
     images: int = 0

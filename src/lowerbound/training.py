@@ -20,6 +20,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from lowerbound.devices import feeder, quickened, random_numbers_of
 from lowerbound.errors import InputError
+from lowerbound.heap import kept
 from lowerbound.images import on_disk
 from lowerbound.interruption import deferred
 from lowerbound.order import NOISE, Order, seed_of
@@ -88,6 +89,7 @@ def run(
     with (
         random_numbers_of(processes.device),  # the caller's random numbers stay as they were
         quickened(model, processes.device, settings.precision, compiled=settings.compiled),
+        kept(),
         deferred() as asked,
     ):
         training = _Training(model, pixels, settings, state or State(), keep, validation, log, processes)
@@ -121,6 +123,17 @@ def memory(model: nn.Module, pixels: np.ndarray, settings: Settings, processes: 
         f"memory: {images}, {times} x {parameters:,} parameters = {4e-6 * times * parameters:,.1f} MB, "
         f"and the activations of {settings.batch_size // processes.size:,} images"
     )
+
+
+def _by_rate(model: nn.Module) -> list[dict[str, Any]]:
+    """Parameters in groups, each with its part of the learning rate: what a module says in ``rate`` goes for all within it."""
+    parts = {id(weights): 1.0 for weights in model.parameters()}
+    for module in model.modules():  # the outer ones first
+        if "rate" in vars(module):
+            parts |= {id(weights): vars(module)["rate"] for weights in module.parameters()}
+    weights = list(model.parameters())
+    groups = {part: [each for each in weights if parts[id(each)] == part] for part in dict.fromkeys(parts.values())}
+    return [{"params": params, "part": part} for part, params in groups.items()]
 
 
 class _Loss(nn.Module):
@@ -172,7 +185,7 @@ class _Training:
         self.feed = feeder(pixels, processes.device)
         self.loss = processes.prepare(_Loss(model.to(processes.device).train()))
         self.optimizer = torch.optim.Adam(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            _by_rate(model), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self._recall(state)
         now = time.monotonic()
@@ -204,7 +217,7 @@ class _Training:
         """What is left to do, as progress counts it: steps, or tenths of seconds."""
         if self.settings.minutes:
             return max(0, round(10 * (60 * self.settings.minutes - self.state.seconds)))
-        return max(0, self.settings.epochs * self.order.steps - self.state.step)
+        return max(0, round(self.settings.epochs * self.order.steps) - self.state.step)
 
     def go(self, asked: Callable[[], bool], advance: Advance) -> None:
         """Take steps until the training is over, or it was asked to stop."""
@@ -237,7 +250,7 @@ class _Training:
         rows, weight = self.processes.rows(len(places))
         rate = settings.schedule(min(1.0, state.fraction + self.pace.stride / 2))
         for group in self.optimizer.param_groups:
-            group["lr"] = state.rate * settings.learning_rate * rate
+            group["lr"] = state.rate * settings.learning_rate * rate * group["part"]
         torch.manual_seed(seed_of(settings.seed, NOISE, state.step))
         fraction = (
             1.0 if settings.begin else state.fraction

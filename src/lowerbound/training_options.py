@@ -44,7 +44,8 @@ NetworkName = Annotated[
     str,
     typer.Option(
         metavar="NETWORK",
-        help="strided (starts at PCA), dense (two layers of 200 units), or tutorial (with the tutorial's training)",
+        help="patched (starts at PCA), strided (as well, and slower), dense (two layers of 200 units), or tutorial (with the "
+        "tutorial's training)",
     ),
 ]
 PartName = Annotated[

@@ -43,7 +43,7 @@ def compare(
     source: SourceName,
     k: Ks = None,
     out: NewRun = None,
-    network: NetworkName = "strided",
+    network: NetworkName = "patched",
     epochs: Annotated[str | None, typer.Option(metavar="N", help="In place of the recipes' own")] = None,
     seed: Seed = 0,
     seeds: Annotated[int, typer.Option(metavar="S", help="Train each model with so many seeds", min=1, max=100)] = 1,
@@ -76,7 +76,7 @@ def train(
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with this run, where it was left; of compare, too")
     ] = None,
-    network: NetworkName = "strided",
+    network: NetworkName = "patched",
     posterior: PartName = None,
     likelihood: PartName = None,
     prior: PartName = None,

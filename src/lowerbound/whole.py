@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from lowerbound.errors import InputError
@@ -31,14 +32,14 @@ _NOT_ALLOWED = {
 _NO_SYNC = {errno.EACCES, errno.EPERM, errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EISDIR}
 
 
-def write_whole(path: Path, content: bytes, *, before: Path | None = None) -> None:
+def write_whole(path: Path, content: bytes | Callable[[Path], object], *, before: Path | None = None) -> None:
     """Write a file so that a reader finds the old one or the new one, never a part, even if the power fails.
 
     The content is written beside the file and sent to the disk; the file is renamed, and the new name sent to the disk, too.
 
     Args:
         path: The file.
-        content: All of it.
+        content: All of it; or what writes it to a path that it is given, for what is too large to be held twice.
         before: Where the file that is there now is kept, in the same folder. It goes there when the new one is wholly on
             the disk: at every moment the newest whole file bears one name or the other.
 
@@ -57,8 +58,10 @@ def write_whole(path: Path, content: bytes, *, before: Path | None = None) -> No
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:
-            with partial.open("wb") as file:
-                file.write(content)
+            if callable(content):
+                content(partial)
+            with partial.open("ab" if callable(content) else "wb") as file:
+                file.write(b"" if callable(content) else content)
                 file.flush()
                 os.fsync(file.fileno())
             if before is not None and path.exists():
@@ -70,7 +73,8 @@ def write_whole(path: Path, content: bytes, *, before: Path | None = None) -> No
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise refusal(path, error, f" ({len(content) / 1e6:.1f} MB)") from error
+        size = "" if callable(content) else f" ({len(content) / 1e6:.1f} MB)"
+        raise refusal(path, error, size) from error
 
 
 def _sync_folder(folder: Path) -> None:
