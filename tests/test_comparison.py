@@ -328,7 +328,7 @@ def test_no_room_is_said_and_nothing_is_half_written(tmp_path, monkeypatch, no_r
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match=r"no space is left for .*MB.; free some and run again"):
+    with pytest.raises(InputError, match=r"no space is left for .*; free some and run again"):
         go_on(run, images)
     assert {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()} == before
     monkeypatch.undo()

@@ -492,7 +492,7 @@ def test_what_was_measured_of_each_image_comes_back(run):
 def test_a_checkpoint_for_which_there_is_no_room_is_refused_in_words(saved):
     """The file is written by safetensors itself, which has errors of its own."""
     resource = pytest.importorskip("resource")
-    run, stored, model = saved
+    run, stored, _ = saved
     before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
     limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:

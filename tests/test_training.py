@@ -439,7 +439,7 @@ def test_clipped_gradients_are_no_longer_than_the_clip():
     """Adam's first step does not depend on the gradient's length; its memory of it does."""
     for clip, expected in [(0.0, 3.0), (0.5, 0.5), (7.0, 3.0)]:
         state = run(Spy(lambda w, x: 3 * w + 0 * x[:, 0, 0, 0]), NUMBERED, Settings(1, 50, clip=clip), device=CPU)
-        assert state.optimizer[0]["exp_avg"].item() == pytest.approx(0.1 * expected, rel=1e-4)
+        assert state.optimizer["weight"]["exp_avg"].item() == pytest.approx(0.1 * expected, rel=1e-4)
 
 
 def test_averaged_weights_are_what_the_formula_says():

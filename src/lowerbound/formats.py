@@ -159,8 +159,10 @@ def to_state(file: Path, tensors: dict[str, torch.Tensor]) -> State:
             numbers = {"step": len(parts["history"]["loss"]), "seconds": float(tensors["state"][1])}
         state = State.from_numbers({"step": numbers.pop("step"), **numbers})
         for name, value in parts.get("optimizer", {}).items():
-            parameter, what = name.split(".")
-            state.optimizer.setdefault(int(parameter), {})[what] = value
+            parameter, dot, what = name.rpartition(".")
+            if not (dot and what in ("step", "exp_avg", "exp_avg_sq")):
+                raise ValueError(f"optimizer.{name} is nothing that Adam remembers")
+            state.optimizer.setdefault(parameter, {})[what] = value
         state.average, state.best = parts.get("average", {}), parts.get("best", {})
         state.history = {name: column.numpy() for name, column in parts.get("history", {}).items()}
         state.validation = tensors["validation"].numpy() if "validation" in tensors else state.validation

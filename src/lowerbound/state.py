@@ -30,7 +30,7 @@ class State:
         stopped: Whether the validation loss has ended it before its time.
         best_step: The step after which the validation loss was lowest.
         best_loss: What it was.
-        optimizer: What Adam remembers of every parameter.
+        optimizer: What Adam remembers of every parameter, by its name.
         average: The averaged weights by name, where weights are averaged.
         best: The weights of the best step, where there is a validation loss.
         history: Of each batch so far.
@@ -50,7 +50,7 @@ class State:
     stopped: bool = False
     best_step: int = 0
     best_loss: float = math.inf
-    optimizer: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    optimizer: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     average: dict[str, Tensor] = field(default_factory=dict)
     best: dict[str, Tensor] = field(default_factory=dict)
     history: History = field(default_factory=dict)

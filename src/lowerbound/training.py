@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -199,9 +198,16 @@ class _Training:
     def _recall(self, state: State) -> None:
         """Take over a state: what Adam remembers, and the averaged weights."""
         self.state = state = replace(state, history=dict(state.history))
-        if state.optimizer:
-            remembered = deepcopy(state.optimizer)  # Adam writes into what it is given
-            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": remembered})
+        self.optimizer.state.clear()
+        named = self.model.named_parameters() if state.optimizer else iter([])
+        for place, (name, weights) in enumerate(named):
+            remembered = state.optimizer.get(name, state.optimizer.get(str(place), {}))  # by number in runs of before
+            if {tuple(value.shape) for value in remembered.values()} != {(), tuple(weights.shape)}:
+                raise InputError(f"what Adam remembers of {name} is of another model; train this one anew")
+            own = {
+                each: value.to(weights.device, copy=True) for each, value in remembered.items()
+            }  # Adam writes into it
+            self.optimizer.state[weights] = own
         self.weights = parameters_of(self.model)
         if self.settings.average:
             device = self.processes.device
@@ -354,8 +360,12 @@ class _Training:
 
     def standing(self) -> State:
         """Where the training stands, on the CPU."""
-        remembered = self.optimizer.state_dict()["state"]
-        adam = {n: {name: value.cpu() for name, value in each.items()} for n, each in remembered.items()}
+        remembered = self.optimizer.state
+        adam = {
+            name: {each: value.cpu() for each, value in remembered[weights].items()}
+            for name, weights in self.model.named_parameters()
+            if weights in remembered
+        }
         average = {name: value.cpu() for name, value in self.state.average.items()}
         best = {name: value.cpu() for name, value in self.state.best.items()}
         return replace(self.state, optimizer=adam, average=average, best=best, history=dict(self.state.history))
