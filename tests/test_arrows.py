@@ -105,7 +105,7 @@ def spoken_devices(file):
 
 
 def test_two_files_alone_know_kinds_of_devices():
-    assert {name for name, file in FILES.items() if any(spoken_devices(file))} == {"devices", "processes"}
+    assert {name for name, file in FILES.items() if any(spoken_devices(file))} == {"devices", "together"}
 
 
 def test_imports_are_found_wherever_they_stand(tmp_path):

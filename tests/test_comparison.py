@@ -17,14 +17,13 @@ import numpy as np
 import pytest
 import torch
 
-from lowerbound import comparison, fitting, sources, training
+from lowerbound import comparison, fitting, loop, sources
 from lowerbound.comparison import begin, go_on, images_of, more_epochs
-from lowerbound.errors import InputError
+from lowerbound.errors import DivergedError, InputError
 from lowerbound.images import Images, ImageSet
 from lowerbound.lock import lock
 from lowerbound.plan import FOUR, Plan, choose_k, default_folder
 from lowerbound.storage import Run
-from lowerbound.training import DivergedError
 
 
 def noise(number=40, shape=(1, 6, 6), seed=0):
@@ -113,7 +112,7 @@ def test_what_was_chosen_is_stored(tmp_path, no_report):
 @pytest.mark.parametrize("stop", range(6))
 def test_a_run_that_stopped_anywhere_ends_as_one_that_did_not(stop, tmp_path, monkeypatch, no_report):
     """The process dies after a number of files; the run goes on, and no bit differs."""
-    monkeypatch.setattr(training, "SAVE_EVERY", -1.0)  # a checkpoint after each epoch
+    monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)  # a checkpoint after each epoch
     images, plan = image_set(), Plan((3,), FOUR, epochs=3)
     unbroken = go_on(begin(images, plan, tmp_path / "unbroken"), images)
     run = begin(images, plan, tmp_path / "broken")
@@ -150,7 +149,7 @@ def test_more_epochs_that_stopped_anywhere_leave_no_old_numbers(files, tmp_path,
 
 def _die_after(monkeypatch, files):
     """Let a process stop as it begins to write one file more."""
-    from lowerbound import storage
+    from lowerbound import checkpoints, storage
 
     def write(path, content, left=[files], **how):  # noqa: B006
         left[0] -= 1
@@ -160,6 +159,7 @@ def _die_after(monkeypatch, files):
 
     real = storage.write_whole
     monkeypatch.setattr(storage, "write_whole", write)
+    monkeypatch.setattr(checkpoints, "write_whole", write)
     monkeypatch.setattr(fitting, "write_whole", write)
 
 
@@ -256,7 +256,7 @@ def test_a_run_that_another_process_trains_is_refused_and_untouched(tmp_path, no
 
 
 def test_a_damaged_checkpoint_is_said_and_the_one_before_serves(tmp_path, monkeypatch, no_report):
-    monkeypatch.setattr(training, "SAVE_EVERY", -1.0)
+    monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
     images, plan = image_set(), Plan((2,), ("vae",), epochs=4)
     unbroken = go_on(begin(images, plan, tmp_path / "unbroken"), images)
     run = begin(images, plan, tmp_path / "run")
@@ -338,7 +338,7 @@ def test_no_room_is_said_and_nothing_is_half_written(tmp_path, monkeypatch, no_r
 
 TRAIN = (  # what runs in the background of a shell is deaf to Ctrl-C, and so is what it starts: listen again
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from lowerbound import training; training.SAVE_EVERY = -1.0; import sys; from lowerbound.__main__ import main; "
+    "from lowerbound import loop; loop.SAVE_EVERY = -1.0; import sys; from lowerbound.__main__ import main; "
 )
 
 

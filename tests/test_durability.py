@@ -133,11 +133,11 @@ def killed_at_random(words, folder, kills, seed):
 
 def killed_at_each_stage(words, folder):
     """Kill at every call of the system that a checkpoint's writing takes: of the first, the second, and the third."""
-    from lowerbound import comparison, storage, training
+    from lowerbound import checkpoints, comparison, loop
 
     comparison.write_report = lambda *_: None  # figures have tests of their own
-    training.SAVE_EVERY = -1.0
-    Failing, write_whole, kills = runpy.run_path(str(FAULTS))["Failing"], storage.write_whole, 0
+    loop.SAVE_EVERY = -1.0
+    Failing, write_whole, kills = runpy.run_path(str(FAULTS))["Failing"], checkpoints.write_whole, 0
     words = (*words[:-1], "1")  # an epoch of 15 steps and as many checkpoints
     right, _ = unbroken(words, folder)
     for number in (1, 2, 3):
@@ -151,7 +151,7 @@ def killed_at_each_stage(words, folder):
                 write_whole(path, content, **how)
 
             run = folder / f"killed-{number}-{at}"
-            child = fork(words_for(words, run), folder, lambda write=write: setattr(storage, "write_whole", write))
+            child = fork(words_for(words, run), folder, lambda write=write: setattr(checkpoints, "write_whole", write))
             assert ended(child) == -signal.SIGKILL, (folder / "said").read_text()
             finish(words, run)
             assert hash_of(run) == right, run
@@ -168,10 +168,10 @@ def main():
     asked.add_argument("--compare", action="store_true", help="four models in a run in place of one")
     asked = asked.parse_args()
     import lowerbound.comparison  # what takes long, once and for all children
-    import lowerbound.training
+    import lowerbound.loop
     import lowerbound.training_verbs
 
-    lowerbound.training.SAVE_EVERY = 0.03
+    lowerbound.loop.SAVE_EVERY = 0.03
     words = COMPARE if asked.compare else BEGIN
     if asked.kills:
         killed_at_random(words, asked.folder.absolute(), asked.kills, asked.seed)
@@ -198,7 +198,7 @@ def test_killed_a_few_times_at_random_it_ends_at_the_same_weights(tmp_path):
     assert "4 kills" in ran(tmp_path, "--kills", "4")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_killed_at_each_stage_of_a_checkpoint_it_ends_at_the_same_weights(tmp_path):
     assert "23 kills" in ran(tmp_path, "--kills", "0")
 

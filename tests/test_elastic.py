@@ -213,7 +213,11 @@ def unbroken(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("rank", "stage", "standalone"), [(0, "training", True), (1, "begun", False)], ids=["main", "other"]
+    ("rank", "stage", "standalone"),
+    [
+        pytest.param(0, "training", True, id="main"),
+        pytest.param(1, "begun", False, id="other", marks=pytest.mark.soak),
+    ],
 )
 def test_a_killed_process_costs_nothing(rank, stage, standalone, unbroken, tmp_path):
     launched, struck = killed((*BEGIN, "--out", "run"), tmp_path, tmp_path / "run", rank, stage, standalone=standalone)
@@ -221,7 +225,7 @@ def test_a_killed_process_costs_nothing(rank, stage, standalone, unbroken, tmp_p
     assert hash_of(tmp_path / "run") == hash_of(unbroken), launched.said
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_run_is_found_again_without_a_name(unbroken, tmp_path):
     launched = Launched(BEGIN, tmp_path, restarts=3)
     launched.until(lambda: list(tmp_path.glob("runs/*/models/*/checkpoint.safetensors")))
@@ -231,7 +235,7 @@ def test_the_run_is_found_again_without_a_name(unbroken, tmp_path):
     assert hash_of(run) == hash_of(unbroken)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_more_epochs_are_asked_for_once(unbroken, tmp_path):
     shutil.copytree(unbroken, tmp_path / "run")
     before = steps_of(unbroken)
@@ -268,7 +272,7 @@ def test_an_interrupted_run_of_two_is_finished_by_two_and_by_one(unbroken, tmp_p
         assert np.allclose(one[name], value, rtol=0, atol=1e-3 * max(1.0, np.abs(value).max())), name
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_termination_of_one_process_stops_both_after_the_step(tmp_path):
     launched = Launched(("train", "digits", "-k", "2", "--epochs", "200", "--out", "run"), tmp_path)
     launched.until(lambda: list(tmp_path.glob("run/models/*/checkpoint.safetensors")))
@@ -278,7 +282,7 @@ def test_a_termination_of_one_process_stops_both_after_the_step(tmp_path):
     assert not list(tmp_path.glob("run/models/*/model.safetensors"))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_compare_by_two_processes_is_that_by_one(tmp_path):
     words = ("compare", "digits", "-k", "2,3", "--epochs", "1", "--out")
     launched = Launched((*words, "two"), tmp_path)
@@ -294,7 +298,7 @@ def test_compare_by_two_processes_is_that_by_one(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.soak), 1])
 def test_a_hanging_process_is_named(rank, tmp_path):
     (tmp_path / "own.py").write_text(HANGING.replace('"1"', f'"{rank}"'))
     words = ("train", "digits", "-k", "2", "--recipe", "own.py:make", "--out", "run")
@@ -311,13 +315,18 @@ def test_a_hanging_process_is_named(rank, tmp_path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("train", "digtis"), 'there is no source "digtis"'),
-        (("train", "digits", "--objective", "total-corelation"), 'there is no objective "total-corelation"'),
         (("train", "digits", "--objective", "free-bits:0.5"), "the loss of vae-k2 is a statistic of the whole batch"),
-        (("train", "--resume", "nothing"), "nothing does not exist"),
+        *(
+            pytest.param(*each, marks=pytest.mark.soak)
+            for each in (
+                (("train", "digtis"), 'there is no source "digtis"'),
+                (("train", "digits", "--objective", "total-corelation"), 'there is no objective "total-corelation"'),
+                (("train", "--resume", "nothing"), "nothing does not exist"),
+            )
+        ),
         (("train", "digits", "--recipe", "own.py:make"), "only the second process sees this; mend it"),
     ],
-    ids=["source", "part", "whole batch", "no run", "of one process"],
+    ids=["whole batch", "source", "part", "no run", "of one process"],
 )
 def test_a_mistake_is_said_once_and_ends_everything(words, line, tmp_path):
     (tmp_path / "own.py").write_text(MISTAKEN)

@@ -9,7 +9,7 @@ SCRIPT = """
 import re, sys, threading, time
 import numpy as np, torch
 from pathlib import Path
-from lowerbound import recipes, training
+from lowerbound import loop, recipes, training
 from lowerbound.settings import Settings
 from lowerbound.state import Keep
 from lowerbound.storage import Run
@@ -31,7 +31,7 @@ def watch():
         peak[0] = max(peak[0], anonymous())
         time.sleep(0.002)
 
-training.SAVE_EVERY = -1.0  # before every step
+loop.SAVE_EVERY = -1.0  # before every step
 run, stored = Run(Path(sys.argv[1]), {}), StoredModel("linear", k, (3, side, side))
 keep = Keep(lambda state: run.save_checkpoint(stored, model, state), lambda: run.load_checkpoint(stored, model))
 watcher = threading.Thread(target=watch)

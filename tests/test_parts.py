@@ -16,14 +16,14 @@ from lowerbound import __main__, sources
 from lowerbound.autoencoder import Autoencoder
 from lowerbound.binarise import binarised, binarised_set
 from lowerbound.comparison import Plan
-from lowerbound.errors import InputError
+from lowerbound.errors import DivergedError, InputError
 from lowerbound.likelihood import Bernoulli
 from lowerbound.objective import Elbo, SquaredError
 from lowerbound.parts import ILLEGAL, KNOWN, LIKELIHOODS, OBJECTIVES, POSTERIORS, PRIORS, Parts
 from lowerbound.pca import PCA
 from lowerbound.recipes import NETWORKS, RECIPES
 from lowerbound.settings import Settings
-from lowerbound.training import DivergedError, run
+from lowerbound.training import run
 
 KINDS = tuple(KNOWN)
 SMALLER = {"vamp": "vamp:10", "mixture": "mixture:5", "matched": "matched:0.1"}  # the same parts, in less time

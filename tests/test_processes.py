@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 import torch
 
-from lowerbound import processes
+from lowerbound import together
 from lowerbound.eigen import principal
-from lowerbound.errors import InputError
+from lowerbound.errors import InputError, LostProcessError
 from lowerbound.moments import PixelMoments, PixelSums
 from lowerbound.order import share
-from lowerbound.processes import Alone, LostProcessError, Together, here
+from lowerbound.processes import Alone, Together, here
 from lowerbound.recipes import RECIPES
 from lowerbound.settings import Settings, one_cycle
 from lowerbound.stored import StoredModel
@@ -136,7 +136,7 @@ def program(folder):
     (folder / f"{together.rank}.json").write_text(json.dumps(said))
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.soak)])
 def learned(request, tmp_path_factory):
     """What processes have stored, one after another: arrays by name, and words."""
     folder = tmp_path_factory.mktemp("learned")
@@ -263,7 +263,7 @@ class Half(Together):
     def __init__(self, rank, store, timeout=1.0):
         self.rank, self.size, self.main, self.timeout, self._told = rank, 2, rank == 0, timeout, 0
         self.attempt, self._kept, self._store = 0, store, store
-        self._pulse = processes._Pulse(store.clone(), rank, timeout / 10)
+        self._pulse = together._Pulse(store.clone(), rank, timeout / 10)
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ def halves(monkeypatch):
     """Two processes, joined by a store."""
     from torch.distributed import PrefixStore, TCPStore
 
-    monkeypatch.setattr(processes, "GRACE", 0.3)
+    monkeypatch.setattr(together, "GRACE", 0.3)
     server = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     pair = [Half(rank, PrefixStore("test", server.clone())) for rank in (0, 1)]
     yield pair

@@ -12,14 +12,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from lowerbound.errors import InputError
+from lowerbound.checkpoints import files
+from lowerbound.errors import DivergedError, InputError
 from lowerbound.formats import codes_table, read_csv, read_sealed, read_tensors, sealed, to_csv, to_json
 from lowerbound.pca import PCA
 from lowerbound.settings import Settings, one_cycle
 from lowerbound.state import State
 from lowerbound.storage import FORMAT, Run
 from lowerbound.stored import StoredModel
-from lowerbound.training import DivergedError
 
 SHAPE = (1, 4, 4)
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, *SHAPE)).astype(np.uint8)
@@ -297,7 +297,7 @@ def test_no_checkpoint_is_no_state(run):
 
 def test_a_checkpoint_cut_anywhere_is_noticed_and_the_one_before_serves(saved):
     run, stored, held = saved
-    file, before = run._checkpoints(stored)
+    file, before = files(run.folder(stored))
     whole, older = file.read_bytes(), before.read_bytes()
     for length in np.linspace(0, len(whole) - 1, 40).astype(int):
         file.write_bytes(whole[:length])
@@ -312,7 +312,7 @@ def test_a_checkpoint_cut_anywhere_is_noticed_and_the_one_before_serves(saved):
 
 def test_a_flipped_bit_anywhere_is_noticed_or_changes_nothing(saved):
     run, stored, held = saved
-    file, before = run._checkpoints(stored)
+    file, before = files(run.folder(stored))
     whole, older = file.read_bytes(), before.read_bytes()
     noticed = 0
     flips = np.random.default_rng(0).permutation(8 * len(whole))[:300]
@@ -333,7 +333,7 @@ def test_a_flipped_bit_anywhere_is_noticed_or_changes_nothing(saved):
 def test_the_one_before_takes_the_place_of_a_damaged_one(saved):
     """Else the next save would move the damaged one over the only whole one, and a kill just then would lose all."""
     run, stored, _ = saved
-    file, before = run._checkpoints(stored)
+    file, before = files(run.folder(stored))
     older = before.read_bytes()
     file.write_bytes(file.read_bytes()[:-1])
     _from_checkpoint(run, stored)
@@ -344,22 +344,22 @@ def test_the_one_before_takes_the_place_of_a_damaged_one(saved):
 
 def test_two_damaged_checkpoints_are_refused_and_left(saved):
     run, stored, _ = saved
-    files = run._checkpoints(stored)
-    for file in files:
+    both = files(run.folder(stored))
+    for file in both:
         file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(
         InputError, match=r"checkpoint.safetensors is no whole.*checkpoint-before.safetensors, is of no use"
     ):
         _from_checkpoint(run, stored)
-    assert all(file.exists() for file in files)
-    files[1].unlink()
+    assert all(file.exists() for file in both)
+    both[1].unlink()
     with pytest.raises(InputError, match=r"checkpoint.safetensors is no whole safetensors file"):
         _from_checkpoint(run, stored)
 
 
 def test_a_checkpoint_of_another_model_leaves_the_weights_as_they_were(saved):
     run, stored, _ = saved
-    for file in run._checkpoints(stored):
+    for file in files(run.folder(stored)):
         tensors = read_tensors(file)
         del tensors["sha256"], tensors[next(name for name in sorted(tensors) if name.startswith("model."))]
         file.write_bytes(safetensors.torch.save(tensors))
@@ -390,8 +390,8 @@ def test_the_same_tensors_give_the_same_bytes_and_any_other_another_seal(saved, 
         return (tmp_path / "sealed").read_bytes()
 
     run, stored, _ = saved
-    tensors = read_sealed(run._checkpoints(stored)[0])
-    assert written(tensors) == written(dict(reversed(tensors.items()))) == run._checkpoints(stored)[0].read_bytes()
+    tensors = read_sealed(files(run.folder(stored))[0])
+    assert written(tensors) == written(dict(reversed(tensors.items()))) == files(run.folder(stored))[0].read_bytes()
     for strange in (torch.tensor(1.5), torch.zeros(0, 3), torch.ones(2, 3).t(), torch.ones(3, dtype=torch.bfloat16)):
         assert written({"a": strange}) != written({"a": strange.reshape(-1)}) or strange.dim() == 1
         assert written({"a": strange}) != written({"b": strange})

@@ -16,13 +16,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lowerbound import recipes, sources, training
+from lowerbound import loop, recipes, sources
 from lowerbound.devices import choose_device
+from lowerbound.errors import DivergedError
 from lowerbound.objective import Terms
 from lowerbound.order import Order, seed_of
 from lowerbound.settings import SCHEDULES, Settings, constant, one_cycle
 from lowerbound.state import State
-from lowerbound.training import DivergedError, run
+from lowerbound.training import run
 
 CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(0).integers(0, 256, (43, 1, 5, 4)).astype(np.uint8)
@@ -120,7 +121,7 @@ def test_a_run_that_is_split_at_any_step_ends_like_one_that_was_not(name, extra,
     settings, how = everything(**extra), {"device": CPU, "validation": IMAGES[:7] if extra else None}
     whole = model_of(name)
     recorder = Recorder(whole)
-    monkeypatch.setattr(training, "SAVE_EVERY", -1.0)  # after every step
+    monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)  # after every step
     finished = run(whole, IMAGES, settings, keep=recorder, **how)
     steps = [state.step for state, _ in recorder.kept]
     assert steps == [*range(20), 20]
@@ -348,7 +349,7 @@ def test_it_does_not_end_on_weights_that_break():
 
 
 def test_a_skipped_step_leaves_weights_and_memory_as_they_were(monkeypatch):
-    monkeypatch.setattr(training, "SAVE_EVERY", -1.0)
+    monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
     recorder = Recorder(Spy(breaking({2}, steep)))
     run(recorder.model, NUMBERED, Settings(1, 10), keep=recorder, device=CPU)
     two = Spy()
@@ -360,7 +361,7 @@ def test_a_skipped_step_leaves_weights_and_memory_as_they_were(monkeypatch):
 
 @pytest.mark.parametrize("what", [no_number, steep])
 def test_after_five_it_goes_back_at_half_the_rate(what, monkeypatch):
-    monkeypatch.setattr(training, "SAVE_EVERY", -1.0)
+    monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
     spy = Spy(breaking(set(range(7, 12)), what))
     recorder = Recorder(spy)
     state = run(spy, NUMBERED, Settings(4, 10), keep=recorder, device=CPU)
@@ -371,7 +372,7 @@ def test_after_five_it_goes_back_at_half_the_rate(what, monkeypatch):
 
 @pytest.mark.parametrize("begins", [1, 7, 14])
 def test_after_three_times_it_stops_with_the_last_good_model(begins, monkeypatch):
-    monkeypatch.setattr(training, "SAVE_EVERY", -1.0)
+    monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
     spy = Spy(breaking(set(range(begins, 1000)), no_number))
     recorder = Recorder(spy)
     with pytest.raises(DivergedError, match=f"20 times, at 3 halvings .* after step {begins - 1} is kept.*below 0.001"):
@@ -409,7 +410,7 @@ def test_a_mistake_in_a_loss_is_not_taken_for_a_number_that_is_none():
 
 def test_saves_come_at_the_beginning_now_and_then_and_at_the_end(monkeypatch):
     for every, expected in [(1e9, [0, 15]), (-1.0, [*range(15), 15])]:
-        monkeypatch.setattr(training, "SAVE_EVERY", every)
+        monkeypatch.setattr(loop, "SAVE_EVERY", every)
         recorder = Recorder(Spy())
         run(recorder.model, NUMBERED, Settings(3, 10), keep=recorder, device=CPU)
         assert [state.step for state, _ in recorder.kept] == expected
@@ -446,7 +447,7 @@ def test_averaged_weights_are_what_the_formula_says():
     spy = Spy()
     recorder = Recorder(spy)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "SAVE_EVERY", -1.0)
+        patch.setattr(loop, "SAVE_EVERY", -1.0)
         state = run(spy, NUMBERED, Settings(3, 10, learning_rate=0.1, average=0.8), keep=recorder, device=CPU)
     raw = [weights["weight"].item() for _, weights in recorder.kept]
     average = raw[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "nearest"]
+__all__ = ["DivergedError", "InputError", "LostProcessError", "nearest"]
 
 
 class InputError(ValueError):
@@ -16,6 +16,14 @@ class InputError(ValueError):
         Traceback (most recent call last):
         lowerbound.errors.InputError: k is 0; a model keeps at least 1 number per image; give -k 1 or more
     """
+
+
+class DivergedError(RuntimeError):
+    """Losses or gradients were not finite, at every rate tried; the last good model is kept."""
+
+
+class LostProcessError(RuntimeError):
+    """Another process of this training does not answer any more; what was saved before is untouched."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

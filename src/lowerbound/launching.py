@@ -12,18 +12,17 @@ from pathlib import Path
 
 from lowerbound.binarise import binarised_set
 from lowerbound.comparison import begin, go_on, images_of, more_epochs
-from lowerbound.errors import InputError
+from lowerbound.errors import DivergedError, InputError, LostProcessError
 from lowerbound.images import ImageSet
 from lowerbound.options import load_own, load_source, whole
 from lowerbound.outside import Outside
 from lowerbound.plan import Plan, choose_k, default_folder
-from lowerbound.processes import LostProcessError, Processes, here
+from lowerbound.processes import Processes, here
 from lowerbound.progress import terminal
 from lowerbound.replicates import averaged
 from lowerbound.report import HEADER, footnote, judgement, rows
 from lowerbound.storage import Run
 from lowerbound.stored import StoredModel
-from lowerbound.training import DivergedError
 from lowerbound.whole import refuse_existing
 
 __all__ = ["begin_run", "resume_run"]

@@ -176,7 +176,15 @@ def _parts_words(stored: StoredModel) -> str:
 
 
 def _settings_words(settings: dict[str, Any]) -> str:
+    long = f"{settings['minutes']:g} minutes" if settings.get("minutes") else f"{settings['epochs']:g} epochs"
+    more = {
+        "clip": "gradients of {:g} at most",
+        "average": "weights averaged with {:g}",
+        "patience": "patience of {} epochs",
+    }
+    also = "".join(f", {words.format(settings[name])}" for name, words in more.items() if settings.get(name))
+    also += ", bfloat16" if settings.get("precision") == "bfloat16" else ""
     return (
-        f"{settings['epochs']} epochs, batches of {settings['batch_size']}, Adam {settings['learning_rate']:g} "
-        f"({settings['schedule'].replace('_', ' ')}), weight decay {settings['weight_decay']:g}, seed {settings['seed']}"
+        f"{long}, batches of {settings['batch_size']}, Adam {settings['learning_rate']:g} "
+        f"({settings['schedule'].replace('_', ' ')}), weight decay {settings['weight_decay']:g}{also}, seed {settings['seed']}"
     )

@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +27,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from lowerbound import checkpoints
 from lowerbound.autoencoder import Autoencoder
 from lowerbound.errors import InputError, nearest
 from lowerbound.formats import (
     check_like,
-    from_state,
     pca_like,
     read_csv,
     read_json,
-    read_sealed,
     read_tensors,
-    sealed,
     to_bytes,
     to_csv,
     to_json,
-    to_state,
 )
 from lowerbound.images import ImageSet
 from lowerbound.lock import lock
@@ -50,7 +47,6 @@ from lowerbound.pca import PCA
 from lowerbound.rebuilt import rebuild
 from lowerbound.state import History, State
 from lowerbound.stored import Model, StoredModel
-from lowerbound.training import DivergedError
 from lowerbound.vae import VAE
 from lowerbound.whole import make_folder, name_folder, refuse_existing, write_whole
 
@@ -258,7 +254,7 @@ class Run:
             tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in model.tensors().items()}
         else:
             tensors = model.state_dict()
-        _check_finite(folder / "model.safetensors", tensors)
+        checkpoints.check_finite(folder / "model.safetensors", tensors)
         for fitted in folder.glob("prior-*"):  # to the codes of other weights
             fitted.unlink()
         if history:
@@ -308,21 +304,12 @@ class Run:
             raise InputError(f"{file}: {error}; remove the file to fit it again") from error
 
     def save_checkpoint(self, stored: StoredModel, model: Autoencoder | VAE, state: State) -> None:
-        """Write all that training needs to go on, in one file, so that it can never disagree with itself.
-
-        The last two are kept, also when the training is done: `--epochs +5` then has one to begin from even where the disk
-        has lost the other. They take twice the weights and Adam's two moments: six times the model's own file.
+        """Write all that a model's training needs to go on; the last two are kept.
 
         Raises:
             DivergedError: Weights that are not finite; what was saved before is kept.
         """
-        weights = {f"model.{name}": value for name, value in model.state_dict().items()}
-        tensors = {**weights, **from_state(state)}
-        file, before = self._checkpoints(stored)
-        told = ("training", "optimizer", "history", "validation")  # what was measured may be infinite; weights may not
-        _check_finite(file, {name: value for name, value in tensors.items() if name.partition(".")[0] not in told})
-        make_folder(file.parent)
-        write_whole(file, sealed(tensors), before=before)
+        checkpoints.save(self.folder(stored), model, state)
 
     def load_checkpoint(
         self, stored: StoredModel, model: Autoencoder | VAE, warn: Callable[[str], object] = warnings.warn
@@ -337,39 +324,7 @@ class Run:
         Raises:
             InputError: There are checkpoints, and none that is whole and of this model.
         """
-        file, before = self._checkpoints(stored)
-        expected = model.state_dict()
-        if not file.is_file():  # a process may have been killed between the two renamings
-            if not before.is_file():
-                return None
-            weights, state = _read_checkpoint(before, expected)
-        else:
-            try:
-                weights, state = _read_checkpoint(file, expected)
-            except InputError as error:
-                weights, state = self._fall_back(file, before, expected, error)
-                warn(f"{error}; went on from the checkpoint before it")
-        model.load_state_dict(weights)
-        return state
-
-    def _checkpoints(self, stored: StoredModel) -> tuple[Path, Path]:
-        """Where the last checkpoint of a model is, and the one before."""
-        folder = self.folder(stored)
-        return folder / "checkpoint.safetensors", folder / "checkpoint-before.safetensors"
-
-    @staticmethod
-    def _fall_back(
-        file: Path, before: Path, expected: dict[str, torch.Tensor], error: InputError
-    ) -> tuple[dict[str, torch.Tensor], State]:
-        """The checkpoint before a damaged one, in whose place it is put: or the next save would keep the damaged one."""
-        if not before.is_file():
-            raise error
-        try:
-            found = _read_checkpoint(before, expected)
-        except InputError:
-            raise InputError(f"{error}; the one before it, {before.name}, is of no use either") from error
-        before.replace(file)
-        return found
+        return checkpoints.load(self.folder(stored), model, warn)
 
     def load(self, stored: StoredModel) -> Model:
         """A model with its weights.
@@ -408,18 +363,3 @@ class Run:
         if not whole:
             raise InputError(f"{file} is not as lowerbound wrote it; the run is damaged, make it again")
         return rows
-
-
-def _read_checkpoint(file: Path, expected: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], State]:
-    """Weights as a model has them, and where its training stands."""
-    tensors = read_sealed(file)
-    weights = {name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")}
-    check_like(file, weights, expected)
-    return weights, to_state(file, tensors)
-
-
-def _check_finite(file: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Refuse to write what no training could go on from; the loop should have seen it first."""
-    for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise DivergedError(f"{name} is not finite and was not written to {file}; what was saved before is kept")
