@@ -6,6 +6,7 @@ of torch.distributions, Adam as it comes. It is what the package's own training 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import multiprocessing
 import time
@@ -167,6 +168,7 @@ def _answer(pixels: np.ndarray, latent_dim: int, threads: int, pipe: Connection)
     """Do what is asked for, until the other end is gone."""
     torch.set_num_threads(threads)
     loop = Textbook(pixels, latent_dim)
-    while True:
-        verb, of = pipe.recv()
-        pipe.send(getattr(loop, verb)(of))
+    with contextlib.suppress(EOFError):
+        while True:
+            verb, of = pipe.recv()
+            pipe.send(getattr(loop, verb)(of))

@@ -210,8 +210,8 @@ from lowerbound.splits import hold_out
 from lowerbound.streams import Block, Stream
 
 def anonymous():
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith("Anonymous")).split()[1])
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
 
 def watch():
     while not over:
@@ -248,7 +248,7 @@ def larger_than_memory(tmp_path, count):
     return map(int, done.stdout.split())
 
 
-needs_linux = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc/self/smaps_rollup")
+needs_linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc/self/status")
 
 
 @pytest.mark.slow
