@@ -91,7 +91,8 @@ def plan(found: dict[str, Any]) -> str:
     most = 1 + BATCH * per["train"] * NETWORK / (2 * gradients)
     lines = [
         f"Cost per image: moments {per['moments'] * 1e6:.1f} us, training {per['train'] * 1e6:.0f} us (batch {BATCH}), "
-        f"encoding by the VAE {per['encode'] * 1e6:.0f} us; peak memory beyond the start in any stage {memory:.0f} MB at {LARGE:,} images. "
+        f"encoding by the VAE {per['encode'] * 1e6:.0f} us; peak memory beyond the start in any stage {memory:.0f} MB "
+        f"at {LARGE:,} images. "
         f"{found['larger']['machine']['processor']}, {found['larger']['machine']['threads']} threads, load average "
         f"{found['larger']['machine']['load_average']:.1f}.",
         "",

@@ -111,7 +111,7 @@ def test_worse_than_pca(digits):
 @pytest.mark.parametrize(("beta", "posterior"), [(50.0, recipes.IsotropicNormal), (8.0, DiagonalNormal)])
 def test_posterior_collapse(digits, beta, posterior):
     model = recipes.vae(SHAPE, 8, start=PCA(8).fit(digits[0]), posterior=posterior, objective=Elbo(beta=beta))
-    found = diagnose(symptoms_of(model.fit(digits[0], cycle(30)), digits))
+    found = diagnose(symptoms_of(model.fit(digits[0], cycle(30, rate=8e-3)), digits))
     assert found[0].name == COLLAPSE
     assert "8" in found[0].evidence.partition(": ")[2]  # the dimension of the least variance goes first
     assert "--objective elbo" in found[0].advice
@@ -130,7 +130,8 @@ def test_k_too_large():
     loadings = np.random.default_rng(0).standard_normal((3, 64)) * 20
     images = from_line(1000, loadings, 4.0, 1), from_line(300, loadings, 4.0, 2)
     for posterior in (recipes.IsotropicNormal, DiagonalNormal):
-        model = recipes.vae(SHAPE, 12, start=PCA(12).fit(images[0]), posterior=posterior).fit(images[0], cycle(15))
+        model = recipes.vae(SHAPE, 12, start=PCA(12).fit(images[0]), posterior=posterior)
+        model.fit(images[0], cycle(15, rate=1e-3))
         assert named(model, images)[0][0] == LARGE
     assert named(PCA(12).fit(images[0]), images)[0] == [LARGE]
 
