@@ -47,7 +47,7 @@ def main() -> int:
         f"{torch.cuda.get_device_name()}: " + ", ".join(f"{name} {rate:,.1f} TFLOP/s" for name, rate in rates.items())
     )
     rows = []
-    for network in ("tutorial", "strided"):
+    for network in ("tutorial", "patched"):
         print(
             f"{network}: largest difference of a loss from the processor's {difference(network, pixels):.1e} (relative)"
         )

@@ -34,7 +34,7 @@ from lowerbound.moments import PixelMoments
 from lowerbound.order import Order
 from lowerbound.pca import PCA
 from lowerbound.progress import terminal
-from lowerbound.recipes import NETWORKS, RECIPES
+from lowerbound.recipes import DEFAULT, NETWORKS, RECIPES
 from lowerbound.settings import Settings
 from lowerbound.stored import StoredModel
 from lowerbound.training import run
@@ -190,7 +190,7 @@ def tutorial(mnist: ImageSet) -> Iterator[Row]:
     )
 
 
-def _stored(name: str, mnist: ImageSet, seed: int, network: str = "strided") -> StoredModel:
+def _stored(name: str, mnist: ImageSet, seed: int, network: str = DEFAULT) -> StoredModel:
     """A model as the command line trains it."""
     recipe = RECIPES[name]
     settings = recipe.tutorial if network == "tutorial" else recipe.settings(len(mnist.train), mnist.image_shape)
