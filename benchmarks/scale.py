@@ -100,14 +100,14 @@ def plan(found: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for count in (60_000, 1_000_000, 100_000_000, 1_000_000_000):
-        hours = (f"{count * per[task] / 3600:,.2f}" for task in ("moments", "train", "encode"))
+        hours = (f"{count * per[task] / 3600:.3g}" for task in ("moments", "train", "encode"))
         lines.append(
             f"| {count:,} | {count * pixels / 1e9:,.2f} GB | {count * K * 4 / 1e9:,.2f} GB | {' | '.join(hours)} |"
         )
     lines += [
         "",
         f"The model has {gradients / 4:,.0f} parameters: gradients of a step are {gradients / 1e6:.1f} MB. Each process sends "
-        f"and receives {2 * gradients / 2 / 1e6:.1f} MB of them a step among 2, {2 * gradients * 7 / 8 / 1e6:.1f} MB among 8 "
+        f"and receives {2 * gradients / 2 / 1e6:.1f} MB of them a step among 2, {2 * gradients * 7 / 8 / 1e6:.1f} MB among 8, "
         f"{2 * gradients * 63 / 64 / 1e6:.1f} MB among 64. Computing and sending take equally long at W = {most:.0f} for a "
         f"global batch of {BATCH}; W grows in proportion to the batch.",
         "",
