@@ -77,7 +77,7 @@ def stage(run):
         return "before it began"
     if json.loads((run / "run.json").read_text())["status"] == "complete":
         return "when it was complete"
-    if list(run.rglob(".*.[0-9]*")):
+    if list(run.rglob(".*.[0-9]*")) or list(run.rglob(".tmp*")):
         return "within a file"
     if (run / "report.html").exists() or list(run.glob("figures/*")):
         return "while figures were drawn"

@@ -150,8 +150,9 @@ class Run:
                 raise InputError(
                     f"{self.path} was changed by another process since it was opened; run the command again"
                 )
-            for partial in self.path.rglob(".*.[0-9]*"):
-                partial.unlink(missing_ok=True)
+            for left in (".*.[0-9]*", ".tmp*"):  # ours, and those within safetensors' own writing
+                for partial in self.path.rglob(left):
+                    partial.unlink(missing_ok=True)
             yield
 
     def complete(self) -> None:
