@@ -32,6 +32,9 @@ class Table:
     Args:
         header: What each column holds, with its unit.
         rows: One row or more, of as many cells as the header.
+        caption: What the table shows; stands above it.
+        prose: The cells hold sentences, not numbers: they wrap, begin at the left, and keep their line breaks.
+        folded: Only the caption is seen until the reader opens the table.
 
     Raises:
         InputError: A row of another length than the header.
@@ -42,6 +45,9 @@ class Table:
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    caption: str = ""
+    prose: bool = False
+    folded: bool = False
 
     def __post_init__(self) -> None:
         """Hold every row to the header."""
@@ -61,7 +67,7 @@ class Section:
         text: Two sentences or so on what is seen; plain text, an empty line starts a new paragraph.
         figure: A PNG or SVG file. Of a figure stored as both, the smaller is put into the page.
         alt: What the figure shows, in words, for who cannot see it.
-        table: Shown under the figure.
+        table: Shown under the figure; one, or several, one under the other.
 
     Example:
         >>> section = Section("Spectrum", "Each component keeps less variance than the one before.")
@@ -71,7 +77,7 @@ class Section:
     text: str
     figure: Path | None = None
     alt: str = ""
-    table: Table | None = None
+    table: Table | Sequence[Table] | None = None
 
 
 def report(
@@ -149,8 +155,7 @@ def _section(number: int, section: Section) -> str:
         source = _inside(Path(section.figure))
         # A box that can be scrolled must be reachable by keyboard.
         parts.append(f'<figure tabindex="0"><img src="{source}" alt="{_words(section.alt)}"></figure>')
-    if section.table is not None:
-        parts.append(_table(section.table))
+    parts += map(_table, [section.table] if isinstance(section.table, Table) else section.table or ())
     return "\n".join([*parts, "</section>"])
 
 
@@ -166,7 +171,11 @@ def _table(table: Table) -> str:
         + "</tr>"
         for row in table.rows
     )
-    return f'<div class="table" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    kind = "table prose" if table.prose else "table"
+    box = f'<div class="{kind}" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    if table.folded:
+        return f"<details><summary>{_words(table.caption)}</summary>{box}</details>"
+    return f"<h3>{_words(table.caption)}</h3>{box}" if table.caption else box
 
 
 def _inside(figure: Path) -> str:
