@@ -5,7 +5,7 @@ A notebook needs two lines, and no more than this package:
     from lowerbound import course
     lesson = course.open_lesson("05", data="mnist")
 
-An instructor's own exercises are made of ``Exercise``, ``Wrong`` and ``expect``. Names are looked up when they are first used, so that
+An instructor's own exercises are made of ``Exercise``, ``Wrong`` and ``expect``. Names are looked up when they are first used, so
 importing the course does not import torch.
 """
 

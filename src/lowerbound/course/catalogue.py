@@ -1,8 +1,8 @@
 """Every exercise by its name, and the library's answer to each: what the solution notebook has, and nothing else.
 
 The right answer to an exercise stands in one place, the source of its lesson, from which the solution notebook is compiled. The
-library's version is made by executing that notebook's definitions, so what ``lesson.check`` gives back for an unfinished answer, what
-``lesson.solution`` shows, and what the solution notebook has can never differ.
+library's version is made by executing that notebook's definitions, so what ``lesson.check`` gives back for an unfinished answer,
+what ``lesson.solution`` shows, and what the solution notebook has can never differ.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ def check(exercise: Exercise, answer: object) -> Outcome:
         answer: The learner's function, class or number.
 
     Returns:
-        Passed; to do, where it still says so; or the first case that it does not meet, with words. Whatever the answer does, short of
-        ending the process, nothing is raised but the user's own Ctrl-C.
+        Passed; to do, where it still says so; or the first case that it does not meet, with words. Whatever the answer does,
+        short of ending the process, nothing is raised but the user's own Ctrl-C.
 
     Example:
         >>> from lowerbound.course.exercise import expect
@@ -51,8 +51,8 @@ def check(exercise: Exercise, answer: object) -> Outcome:
     except TooLong:
         return Outcome(
             "wrong",
-            f"{exercise.name} was not done after {exercise.seconds:g} s, where the library's takes a fraction of that: is there a "
-            "loop that does not end, or a loop where one product of tensors would do?",
+            f"{exercise.name} was not done after {exercise.seconds:g} s, where the library's takes a fraction of that: is there "
+            "a loop that does not end, or a loop where one product of tensors would do?",
             "time",
         )
     return Outcome("passed", f"{exercise.name} passes all {len(exercise.cases)} cases")

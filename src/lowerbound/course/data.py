@@ -1,4 +1,4 @@
-"""The images of a lesson: a source by its name or a learner's own folder, and how much of it is used where there is little time."""
+"""The images of a lesson: a source by its name or a folder, and how much of it is used where there is little time."""
 
 from __future__ import annotations
 

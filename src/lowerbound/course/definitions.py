@@ -1,8 +1,8 @@
 """What a notebook or a file of Python defines, without running the rest of it.
 
 Only imports, functions, classes and plain numbers or texts at the top level are executed, and names from an earlier lesson
-(``rsample = lesson.piece("rsample")``): no training, no figure, no download. So an exercise is found by its name in Python, whether
-it stands in a live kernel, in a saved notebook, or in a file, and whatever became of the cells around it.
+(``rsample = lesson.piece("rsample")``): no training, no figure, no download. So an exercise is found by its name in Python,
+whether it stands in a live kernel, in a saved notebook, or in a file, and whatever became of the cells around it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["defined_names", "definitions"]
 
 
 def definitions(cells: Sequence[str], piece: Callable[[str], object], name: str = "notebook") -> dict[str, Any]:
-    """Execute the definitions of code cells, and give the namespace that they make.
+    r"""Execute the definitions of code cells, and give the namespace that they make.
 
     Args:
         cells: Source of each code cell, in their order. Lines of the notebook's own language (``%pip``, ``!ls``) are left out; a
@@ -27,7 +27,7 @@ def definitions(cells: Sequence[str], piece: Callable[[str], object], name: str 
         name: Of the place, for tracebacks.
 
     Example:
-        >>> cells = ["import math", "def area(r):\\n    return math.pi * r**2", "print(area(1 / 0))"]
+        >>> cells = ["import math", "def area(r):\n    return math.pi * r**2", "print(area(1 / 0))"]
         >>> round(definitions(cells, piece=dict().get)["area"](1), 2)
         3.14
     """
@@ -43,10 +43,10 @@ def definitions(cells: Sequence[str], piece: Callable[[str], object], name: str 
 
 
 def defined_names(cell: str) -> set[str]:
-    """Names that a cell defines at its top level: functions, classes, assignments.
+    r"""Names that a cell defines at its top level: functions, classes, assignments.
 
     Example:
-        >>> sorted(defined_names("K = ...\\nclass A: pass\\ndef f(): x = 1"))
+        >>> sorted(defined_names("K = ...\nclass A: pass\ndef f(): x = 1"))
         ['A', 'K', 'f']
     """
     names: set[str] = set()

@@ -3,7 +3,7 @@
     lesson = course.open_lesson("05", data="mnist")
     rsample = lesson.check("rsample", rsample)      # the learner's function if it passes, else the library's
 
-Nothing that a lesson is asked to do raises: a check tells, a note that cannot be written is said once, so that a notebook always runs
+Nothing that a lesson is asked to do raises: a check tells, a note that cannot be written is said once, so a notebook always runs
 to its end. Nothing is sent anywhere.
 """
 
@@ -77,8 +77,8 @@ class Lesson:
         part = "" if len(self.train) == len(self.images.train) else f"{len(self.train):,} of "
         tested = "" if len(self.test) == len(self.images.test) else f"{len(self.test):,} of "
         print(
-            f"{self.images.name}: {part}{len(self.images.train):,} images to learn from, {tested}{len(self.images.test):,} to test; "
-            f"{channels} x {height} x {width} values each, computed on {self.device}"
+            f"{self.images.name}: {part}{len(self.images.train):,} images to learn from, {tested}{len(self.images.test):,} to "
+            f"test; {channels} x {height} x {width} values each, computed on {self.device}"
         )
         print(f"answers and times are kept in {self._journal.path} and sent nowhere")
 
@@ -210,7 +210,7 @@ class Lesson:
         if name not in self._passed and left > 0:
             print(f'{left} hints are left: lesson.hint("{name}"); the solution comes after them')
             return
-        self._note("solution", name, True)
+        self._note("solution", name, 1)
         print(catalogue.solution(exercise))
 
     def _find(self, name: str) -> Exercise | None:
@@ -225,7 +225,7 @@ class Lesson:
 
     def section(self, section: str) -> None:
         """Note the arrival at a section; the first one counts."""
-        self._note("section", section, True)
+        self._note("section", section, 1)
 
     def me(self, name: str, group: str) -> None:
         """Note who is learning."""

@@ -1,7 +1,7 @@
 """An end for what does not end by itself: a time and a memory limit around a call, where the system has them.
 
-Time is an alarm of the system that arrives between two steps of Python, on Linux and macOS and in the main thread alone. Memory is
-a limit on new addresses (Linux): what asks for more is refused at once, before the machine begins to swap.
+Time is an alarm of the system that arrives between two steps of Python, on Linux and macOS, in the main thread alone. Memory is a
+limit on new addresses (Linux): what asks for more is refused at once, before the machine begins to swap.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["TooLong", "limited"]
 MEMORY = 4 << 30  # bytes of new addresses; a library's own buffers need some of them
 
 
-class TooLong(BaseException):  # noqa: N818  (not an Exception: a learner's "except Exception" must not swallow it)
+class TooLong(BaseException):  # not an Exception: a learner's "except Exception" must not swallow it
     """The time was up."""
 
 
