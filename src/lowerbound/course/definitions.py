@@ -104,4 +104,4 @@ def _python_of(cell: str) -> str:
     """A cell without the lines that are the notebook's own; a cell in another language is empty."""
     if cell.lstrip().startswith("%%") and not cell.lstrip().startswith("%%capture"):
         return ""
-    return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in cell.splitlines())
+    return "".join("\n" if line.lstrip().startswith(("%", "!")) else f"{line}\n" for line in cell.splitlines())
