@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = {file.stem: file for file in (ROOT / "src" / "lowerbound").glob("*.py")}
+HOUSE = ROOT / "src" / "lowerbound"
+
+
+def name_of(file):
+    """pca, or course.journal of a file in a folder; a folder's own file bears its name."""
+    parts = file.relative_to(HOUSE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+# The exercises of single lessons are many files of one kind, which know of exercises and of what they are about.
+FILES = {name_of(file): file for file in HOUSE.rglob("*.py") if not file.name.startswith("lesson_")}
 PARTS = [
     "divergence",
     *("backbone", "bounding", "posterior", "flow", "prior"),
@@ -32,16 +42,16 @@ def imports_of(file):
     found = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names = [(alias.name,) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{file.name} imports relative to itself; write the whole name"
-            ours = node.module == "lowerbound"
-            names = [f"lowerbound.{alias.name}" if ours else node.module for alias in node.names]
+            names = [(f"{node.module}.{alias.name}", node.module) for alias in node.names]
         else:
             continue
-        for package, _, module in (name.partition(".") for name in names):
-            if package == "lowerbound":
-                found.add(module if module in FILES else "__init__")
+        for ways in names:
+            if ways[0].partition(".")[0] == "lowerbound":
+                ours = [way.removeprefix("lowerbound.") for way in ways]
+                found.add(next((way for way in ours if way in FILES), "__init__"))
     return found
 
 
@@ -72,7 +82,8 @@ def test_the_table_is_what_the_code_does():
 
 def test_the_page_says_what_every_file_is():
     page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## The arrows")[0]
-    assert set(re.findall(r"`(\w+)\.py`", page)) == FILES.keys() - {"__init__"}
+    said = {name.replace("/", ".") for name in re.findall(r"`([\w/]+)\.py`", page)}
+    assert said == FILES.keys() - {"__init__", "course", "course.exercises"}
 
 
 def test_every_file_stands_below_those_that_import_it():
@@ -96,6 +107,12 @@ def test_pictures_and_pages_know_of_no_model(name):
     assert not reached & {*PARTS, "pca", "autoencoder", "vae", "recipes", "training", "storage"}
 
 
+def test_exercises_know_of_exercises_alone_and_use_the_library_as_its_users_do():
+    for file in HOUSE.glob("course/exercises/lesson_*.py"):
+        assert {name for name in imports_of(file) if name.startswith("course")} == {"course.exercise"}, file
+        assert not imports_of(file) & {"cli", "course_verbs"}, file
+
+
 def spoken_devices(file):
     """Names of devices in code: attributes, names and strings, not the words of comments and docstrings."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -116,6 +133,8 @@ def test_imports_are_found_wherever_they_stand(tmp_path):
         "def f():\n    from lowerbound.cli import app\n"
     )
     assert imports_of(file) == {"pca", "look", "__init__", "vae", "cli"}
+    file.write_text("from lowerbound.course import journal, Lesson\nfrom lowerbound.course.exercise import Miss\n")
+    assert imports_of(file) == {"course.journal", "course", "course.exercise"}
     file.write_text("from . import pca\n")
     with pytest.raises(AssertionError, match="write the whole name"):
         imports_of(file)
