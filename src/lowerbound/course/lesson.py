@@ -229,29 +229,27 @@ class Lesson:
 
     def me(self, name: str, group: str) -> None:
         """Note who is learning."""
-        self._note("me", "me", {"name": name, "group": group}, unless=not name.strip() and group in _UNCHOSEN)
+        self._note("me", "me", {"name": name, "group": group})
 
     def recap(self, text: str) -> None:
         """Note the upshot of the week before."""
-        self._note("recap", "recap", text, unless=not text.strip())
+        self._note("recap", "recap", text)
 
     def respond(self, question: str, text: str) -> None:
-        """Note the answer to a question."""
-        self._note("response", question, text, unless=not text.strip())
+        """Note the answer to a question; an empty field is none."""
+        self._note("response", question, text)
 
     def discuss(self, prompt: str, text: str) -> None:
         """Note what came of a discussion."""
-        self._note("discuss", prompt, text, unless=not text.strip())
+        self._note("discuss", prompt, text)
 
     def feeling(self, section: str, score: str, note: str = "") -> None:
         """Note how a section felt."""
-        value = {"score": score, "note": note}
-        self._note("feeling", section, value, unless=score in _UNCHOSEN and not note.strip())
+        self._note("feeling", section, {"score": score, "note": note})
 
     def feedback(self, better: str, group: str, feeling: str) -> None:
         """Note how the lesson could be better, how the group is, and how the learner feels now."""
-        value = {"better": better, "group": group, "feeling": feeling}
-        self._note("feedback", "feedback", value, unless=not "".join(value.values()).strip())
+        self._note("feedback", "feedback", {"better": better, "group": group, "feeling": feeling})
 
     def ran(self, model: str, k: int, *, test_mse: float | None = None, elbo: float | None = None) -> None:
         """Note a model that was trained, for the experiment of the class: every learner adds points to one curve.
@@ -265,7 +263,8 @@ class Lesson:
         value = {"data": self.images.name, "model": model, "k": int(k), "full": self.full}
         numbers = {"test_mse": test_mse, "elbo": elbo}
         value |= {key: None if number is None else float(number) for key, number in numbers.items()}
-        self._note("ran", f"{self.images.name} {model} {k}", value, unless=brief())
+        if not brief():
+            self._note("ran", f"{self.images.name} {model} {k}", value)
         shown = [] if test_mse is None else [f"test MSE {test_mse:.5f} per pixel"]
         shown += [] if elbo is None else [f"ELBO {elbo:.1f} nats per image"]
         print(f"{model}, K = {k}: {', '.join(shown)}")
@@ -283,19 +282,14 @@ class Lesson:
         if done.url:
             print(f"the course's form, with your answers filled in:\n{done.url}")
 
-    def _note(self, kind: str, of: str, value: Any, *, unless: bool = False) -> None:
+    def _note(self, kind: str, of: str, value: Any) -> None:
         """Write an entry; if that cannot be done, say so once and go on."""
-        if unless:
-            return
         try:
             self._journal.add(self.number, kind, of, value)
         except InputError as error:
             if not self._silent:
                 print(f"not noted: {error}")
             self._silent = True
-
-
-_UNCHOSEN = ("", "not chosen")
 
 
 def _display_png(png: bytes) -> None:
