@@ -20,7 +20,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from lowerbound.course.record import ANSWERS, KINDS, PARTS, Entry, Record, empty, line_hash, parse, refuse_misfit
+from lowerbound.course.entry import ANSWERS, KINDS, PARTS, Entry, empty, line_hash, parse, refuse_misfit
+from lowerbound.course.record import Record
 from lowerbound.errors import InputError, nearest
 from lowerbound.whole import refusal
 
@@ -29,6 +30,7 @@ __all__ = ["FILE", "LIMIT", "UNCHOSEN", "Entry", "Journal", "Record", "stamp"]
 FILE = "course-journal.jsonl"
 LIMIT = 1_000_000  # bytes of UTF-8 in one answer
 UNCHOSEN = "not chosen"  # what a list of choices shows before one is chosen
+CHOICES = {"me": ("group",), "feeling": ("score",), "feedback": ("group", "feeling")}
 _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
@@ -63,7 +65,7 @@ class Journal:
         Args:
             lesson: The lesson, such as ``05``.
             kind: What happened, one of ``KINDS``.
-            about: Which section, exercise or question (the line's ``id``).
+            about: Which section, exercise or question (the line's ``id``); at most 200 characters, as the lesson's name.
             value: Text for ``response``, ``discuss`` and ``recap``; the parts of ``PARTS`` by name for its kinds, those
                 left out being None; a number or text or None for others.
 
@@ -78,7 +80,10 @@ class Journal:
         value = _plain(value)
         if kind in PARTS and (value is None or isinstance(value, dict)):
             value = dict.fromkeys(PARTS[kind]) | (value or {})
+            value |= {part: "" for part in CHOICES.get(kind, ()) if value[part] == UNCHOSEN}
         refuse_misfit(kind, value)
+        if max(len(lesson), len(about)) > 200:
+            raise InputError(f"{max(lesson, about, key=len)[:40]}... is no name; expected at most 200 characters")
         if kind in ANSWERS and empty(value):
             return False
         size = _size(value)
@@ -157,7 +162,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {_whole(name): _plain(part) for name, part in value.items()}
     if isinstance(value, str):
-        return "" if value == UNCHOSEN else _whole(value)
+        return _whole(value)
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
