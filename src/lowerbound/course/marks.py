@@ -9,9 +9,7 @@
 
 A hole in a function raises NotImplementedError when it is called. A hole outside of functions would stop the notebook, so the
 names that its answer defines are set to `...` there, and methods raise when they are called.
-
-Notebooks of the tutorial family mark whole cells: one that begins with `# to_remove solution` is the answer to the hole in the
-cell right before it. Lines for Colab's forms (`#@title`, `#@param`) and for Jupyter (`%%capture`) stay as they are in both.
+Lines for Colab's forms (`#@title`, `#@param`) and for Jupyter (`%%capture`) stay as they are.
 """
 
 from __future__ import annotations
@@ -25,26 +23,12 @@ from dataclasses import dataclass
 from lowerbound.course.notebook import is_magic
 from lowerbound.errors import InputError
 
-__all__ = [
-    "answers",
-    "has_marks",
-    "is_hole",
-    "is_removed",
-    "outside",
-    "python_of",
-    "solution",
-    "strip_removed",
-    "student",
-]
+__all__ = ["answers", "has_marks", "outside", "python_of", "solution", "student"]
 
 _BEGIN = re.compile(r"\s*#+\s*BEGIN\s+SOLUTION\b", re.IGNORECASE)
 _END = re.compile(r"\s*#+\s*END\s+SOLUTION\b", re.IGNORECASE)
 _PROMPT = re.compile(r"\s*#>( ?)(.*)$")
 _LINE = re.compile(r"\s*#\s*SOLUTION\s*$")
-_REMOVED = re.compile(r"\s*#\s*to_remove\b", re.IGNORECASE)
-_HOLE = re.compile(
-    r"^\s*(raise\s+NotImplementedError|[\w.\[\]'\", ]+(:[^=]+)?=\s*\.\.\.|return\s+\.\.\.|\.\.\.)", re.MULTILINE
-)
 _BANNER = ("# ---- your turn{of}: write what is missing here", "# ---- then delete the stand-in: {stand_in}")
 _WIDTH = 88
 
@@ -159,45 +143,6 @@ def outside(source: str) -> list[str]:
     lines = source.split("\n")
     within = {n for block in _blocks(lines) for n in range(block.begin, block.end + 1)}
     return [line.strip() for n, line in enumerate(lines) if n not in within and not _LINE.search(line)]
-
-
-def is_removed(source: str) -> bool:
-    r"""Whether a cell begins, before any code, with the mark of an answer in the tutorial family's notebooks.
-
-    Example:
-        >>> is_removed("# to_remove solution\nx = 1"), is_removed("x = 1")
-        (True, False)
-    """
-    return any(_REMOVED.match(line) for line in _comments_at_top(source))
-
-
-def strip_removed(source: str) -> str:
-    r"""A cell without the line that marks it as an answer.
-
-    Example:
-        >>> strip_removed("# to_remove solution\nx = 1")
-        'x = 1'
-    """
-    top = len(_comments_at_top(source))
-    lines = source.split("\n")
-    return "\n".join(line for n, line in enumerate(lines) if n >= top or not _REMOVED.match(line)).strip("\n")
-
-
-def is_hole(source: str) -> bool:
-    """Whether a cell waits for something to be written: it raises NotImplementedError, or has `...` where a value should be.
-
-    Example:
-        >>> is_hole("K = ..."), is_hole("x[..., 0] = 1"), is_hole("raise NotImplementedError('K')")
-        (True, False, True)
-    """
-    return _HOLE.search(source) is not None
-
-
-def _comments_at_top(source: str) -> list[str]:
-    """The lines before the first one of code."""
-    lines = source.split("\n")
-    first = next((n for n, s in enumerate(lines) if s.strip() and not s.lstrip().startswith(("#", "%%"))), len(lines))
-    return lines[:first]
 
 
 def _blocks(lines: Sequence[str]) -> list[_Block]:
