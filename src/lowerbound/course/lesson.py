@@ -199,7 +199,7 @@ class Lesson:
             self._note("hint", name, number + 1)
             print(f"hint {number + 1} of {len(exercise.hints)}: {exercise.hints[number]}")
         else:
-            print(f'that were all hints; lesson.solution("{name}") shows a solution')
+            print(f'those were all hints; lesson.solution("{name}") shows a solution')
 
     def solution(self, name: str) -> None:
         """Show a solution, once all hints were given or the exercise has passed."""
