@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lowerbound.course import frame, marks
-from lowerbound.course.config import CourseConfig, read_config
+from lowerbound.course.config import FILE, CourseConfig, read_config
 from lowerbound.course.family import build_notebook
 from lowerbound.course.frame import Part
-from lowerbound.course.notebook import Cell, Notebook, code, markdown, to_bytes
+from lowerbound.course.notebook import Cell, Notebook, code, markdown, read_file, to_bytes
 from lowerbound.course.source import Source, read_source
 from lowerbound.errors import InputError
 from lowerbound.whole import make_folder, write_whole
@@ -53,7 +53,8 @@ def compile_lesson(source: Path, config: CourseConfig, folder: str = "notebooks"
 def build(lessons: Path, out: Path, config: CourseConfig | None = None, *, check: bool = False) -> list[Path]:
     """Compile all lessons of a folder into ``student`` and ``solution`` notebooks, or see whether that is done.
 
-    All are compiled before any is written: a mistake in one leaves everything as it was.
+    All are compiled before any is written: a mistake in one leaves everything as it was. Beside the notebooks lie the settings
+    and the checks that they need of a course of somebody's own, so that the folder can be handed out as it is.
 
     Args:
         lessons: The folder with the sources, one ``.py`` per lesson.
@@ -84,14 +85,24 @@ def build(lessons: Path, out: Path, config: CourseConfig | None = None, *, check
             )
         ids[lesson] = source
         made |= {out / kind / f"{source.stem}.ipynb": to_bytes(one) for kind, one in zip(VERSIONS, both, strict=True)}
+    notebooks = list(made)
+    made |= {out / kind / name: content for kind in VERSIONS for name, content in _needed(lessons, config).items()}
     if check:
         _compare(made, out)
-        return list(made)
-    for kind in VERSIONS:
-        make_folder(out / kind)
+        return notebooks
+    for file in made:
+        make_folder(file.parent)
     for file, content in made.items():
         write_whole(file, content)
-    return list(made)
+    return notebooks
+
+
+def _needed(lessons: Path, config: CourseConfig) -> dict[str, bytes]:
+    """What the notebooks of a course with exercises or a form of its own need beside them: name -> content."""
+    if not config.checks and config.form is None:
+        return {}
+    folder = lessons.resolve().parent
+    return {name: read_file(folder / name) for name in (FILE, config.checks) if name}
 
 
 def _compare(made: Mapping[Path, bytes], out: Path) -> None:
