@@ -127,7 +127,7 @@ def form_field(name: str) -> tuple[str, str, str]:
     known = ", ".join(
         (*ALONE, "response:ID", "discuss:ID", "feeling:SECTION", *(f"feedback:{part}" for part in FEEDBACK))
     )
-    raise InputError(f'form.fields has "{name}"{near}; expected {known}')
+    raise InputError(f"form.fields has {_quoted(name)}{near}; expected {known}")
 
 
 def _course(settings: dict[str, Any]) -> CourseConfig:
@@ -137,7 +137,7 @@ def _course(settings: dict[str, Any]) -> CourseConfig:
     if "name" in given and not given["name"].strip():
         raise InputError("name is empty; expected the course's title; write one, or leave the line out")
     if given.get("repo") and not re.fullmatch(r"[\w.-]+/[\w.-]+", given["repo"]):
-        raise InputError(f'repo is "{given["repo"]}"; expected owner/name as on GitHub')
+        raise InputError(f"repo is {_quoted(given['repo'])}; expected owner/name as on GitHub")
     for name in ("checks", "lessons"):
         _refuse_outside(given.get(name, ""), name)
     groups = _groups(settings["groups"]) if "groups" in settings else ()
@@ -154,13 +154,13 @@ def _form(settings: Any) -> Form:
             raise InputError(f"form.{name} is missing; expected url, style and fields under [form]")
     url, style = _text(settings, "url", "form."), _text(settings, "style", "form.")
     if style not in STYLES:
-        raise InputError(f'form.style is "{style}"{nearest(style, STYLES)}; expected {" or ".join(STYLES)}')
+        raise InputError(f"form.style is {_quoted(style)}{nearest(style, STYLES)}; expected {' or '.join(STYLES)}")
     try:
         parts = urlsplit(url)
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc or not url.isprintable() or " " in url:
-        raise InputError(f'form.url is "{url}"; expected the address of a form, https://...')
+        raise InputError(f"form.url is {_quoted(url)}; expected the address of a form, https://...")
     named = settings.get("fields", {})
     if not isinstance(named, dict):
         raise InputError(f"form.fields is {_said(named)}; expected a table [form.fields] of our name = the form's name")
@@ -168,7 +168,7 @@ def _form(settings: Any) -> Form:
         form_field(ours)
         if not isinstance(theirs, str) or not theirs:
             raise InputError(
-                f'form.fields."{ours}" is {_said(theirs)}; expected the name of the form\'s field, in quotes'
+                f"form.fields.{_quoted(ours)} is {_said(theirs)}; expected the name of the form's field, in quotes"
             )
     return Form(url, style, dict(named))
 
@@ -186,14 +186,14 @@ def _refuse_unknown(settings: dict[str, Any], known: list[str], above: str) -> N
     """Refuse a key that is none of those known."""
     for name in settings:
         if name not in known:
-            raise InputError(f'"{above}{name}" is not known{nearest(name, known)}; expected {", ".join(known)}')
+            raise InputError(f"{_quoted(above + name)} is not known{nearest(name, known)}; expected {', '.join(known)}")
 
 
 def _refuse_outside(name: str, key: str) -> None:
     """Refuse a path that leads out of the course's folder, on this system or another."""
     for path in (PurePosixPath(name), PureWindowsPath(name)):
         if path.anchor or ".." in path.parts:
-            raise InputError(f'{key} is "{name}"; expected a path within the course\'s folder')
+            raise InputError(f"{key} is {_quoted(name)}; expected a path within the course's folder")
 
 
 def _text(settings: dict[str, Any], name: str, above: str = "") -> str:
@@ -207,3 +207,8 @@ def _said(value: Any) -> str:
     """A value of the wrong type, short enough for a line."""
     said = repr(value)
     return said if len(said) <= 60 else f"{said[:57]}..."
+
+
+def _quoted(text: str) -> str:
+    """Text in quotes, short enough for a line and without what would break it."""
+    return f'"{repr(text if len(text) <= 60 else text[:57] + "...")[1:-1]}"'

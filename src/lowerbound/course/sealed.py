@@ -154,10 +154,10 @@ def _hold_to(value: Any, form: Any, where: str) -> None:
         if type(value) is not dict or any(_halved(name) for name in value):
             raise InputError(f"{where} is {_said(value)}; expected an object")
         if isinstance(form, dict) and value.keys() != form.keys():
-            odd = ", ".join(sorted(form.keys() ^ value.keys()))
-            raise InputError(f"{where} has too many or too few parts ({odd[:80]}); expected {', '.join(form)}")
+            odd = ", ".join(_shown(name) for name in sorted(form.keys() ^ value.keys())[:4])
+            raise InputError(f"{where} has too many or too few parts ({odd}); expected {', '.join(form)}")
         for name, part in value.items():
-            _hold_to(part, form[name] if isinstance(form, dict) else form.form, f"{where}, {name[:40]}")
+            _hold_to(part, form[name] if isinstance(form, dict) else form.form, f"{where}, {_shown(name)}")
 
 
 def _halved(text: str) -> bool:
@@ -167,6 +167,11 @@ def _halved(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
+
+
+def _shown(name: str) -> str:
+    """A name in few letters that a line can hold."""
+    return name[:40] if name[:40].isprintable() else ascii(name[:40])
 
 
 def _said(value: Any) -> str:
