@@ -139,6 +139,14 @@ def test_a_field_of_a_lesson_is_taken_from_it_alone_else_the_latest_counts(tmp_p
     assert submit(tmp_path, CourseConfig(form=form)).url == "https://a.com?prefill_any=one&prefill_second=two"
 
 
+def test_a_part_that_was_not_chosen_is_null_and_no_row(tmp_path):
+    Journal(tmp_path).add("05", "feeling", "2", {"score": "not chosen", "note": "ok"})
+    done = submit(tmp_path, AIRTABLE)
+    assert read_handin(done.json).lessons["05"]["feelings"] == {"2": {"score": None, "note": "ok"}}
+    assert [(row["kind"], row["value"]) for row in rows_of(done.csv)] == [("feeling_note", "ok")]
+    assert "prefill_f=ok" in str(done.url)
+
+
 def test_a_long_link_is_told(tmp_path):
     answered(tmp_path, "x" * 9000)
     assert any("more than many servers take" in note for note in submit(tmp_path, AIRTABLE).notes)

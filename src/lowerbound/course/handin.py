@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from lowerbound.course.config import FEEDBACK, CourseConfig, Form, form_field
+from lowerbound.course.entry import empty
 from lowerbound.course.journal import FILE, Journal, stamp
 from lowerbound.course.record import Record
 from lowerbound.course.sealed import FORMAT, LIMIT, VERSION, Submission, canonical, read_handin, seal
@@ -148,7 +149,8 @@ def _lesson(record: Record, lesson: str) -> dict[str, Any]:
         "responses": record.latest("response", lesson),
         "discussions": record.latest("discuss", lesson),
         "feelings": {
-            section: {"score": said["score"], "note": said["note"] or ""} for section, said in feelings.items()
+            section: {"score": None if empty(said["score"]) else said["score"], "note": said["note"] or ""}
+            for section, said in feelings.items()
         },
         "recap": _last(record, "recap", lesson),
         "feedback": {part: _last(record, "feedback", lesson, part) for part in FEEDBACK},
@@ -188,7 +190,8 @@ def _answered(record: Record, lesson: str) -> Iterator[tuple[str, str, str, str,
         for entry in record.answers(kind, lesson).values():
             parts = entry.value.items() if isinstance(entry.value, dict) else [("", entry.value)]
             for part, said in parts:
-                yield lesson, f"{kind}_{part}".rstrip("_"), entry.id, _text(said), entry.at
+                if not empty(said):
+                    yield lesson, f"{kind}_{part}".rstrip("_"), entry.id, _text(said), entry.at
 
 
 def _field(ours: str, record: Record, content: dict[str, Any]) -> str:
