@@ -16,6 +16,7 @@ from lowerbound import (
     run_verbs,
     training_verbs,
 )
+from lowerbound.course_verbs import course_app
 from lowerbound.data_verbs import data_app
 
 __all__ = ["Interrupted", "app"]
@@ -48,6 +49,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(data_app, name="data")
+app.add_typer(course_app, name="course")
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001  (typer's own signature)
