@@ -73,12 +73,12 @@ def rows_of(path):
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(TEXT)
 @example(HOSTILE)
 @example("&prefill_name=Eve#")
 @example("=1+1\r")
-@example("x" + HOSTILE * 2500)
+@example("x" + HOSTILE * 1000)
 def test_any_answer_comes_back_from_json_csv_and_link(text):
     with tempfile.TemporaryDirectory() as folder:
         answered(folder, text, name=text, group=text)
@@ -373,12 +373,13 @@ def test_each_kind_of_wrong_file_is_named(good, tmp_path):
         read_handin(tmp_path / "none.json")
 
 
-def test_a_file_too_large_is_not_read(good, tmp_path):
-    path = tmp_path / "a.json"
-    with path.open("wb") as file:
-        file.truncate(sealed.LIMIT + 1)
-    with pytest.raises(InputError, match="more than 64 MB"):
-        read_handin(path)
+def test_a_file_too_large_is_not_read(good, monkeypatch):
+    size = len(good.read_bytes())
+    monkeypatch.setattr(sealed, "LIMIT", size)
+    assert read_handin(good).name == "Ada"
+    monkeypatch.setattr(sealed, "LIMIT", size - 1)
+    with pytest.raises(InputError, match="a hand-in never does"):
+        read_handin(good)
 
 
 def test_a_hand_in_may_be_laid_out_anew(good, tmp_path):
