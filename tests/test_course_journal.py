@@ -59,7 +59,7 @@ def filled(journal, number=6):
 @settings(max_examples=60, deadline=None)
 @given(TEXT, st.text(max_size=200), st.sampled_from(["response", "discuss", "recap"]))
 @example(HOSTILE, HOSTILE, "response")
-@example("x" + HOSTILE * 1000, "", "response")
+@example("x" + HOSTILE * 1700, "", "response")
 def test_any_text_comes_back(text, about, kind):
     with tempfile.TemporaryDirectory() as folder:
         assert Journal(folder).add("05", kind, about, text)
