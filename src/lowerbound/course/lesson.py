@@ -67,7 +67,6 @@ class Lesson:
         self.exercises: Mapping[str, Exercise] = {**catalogue.exercises(), **own}
         self._journal = Journal(folder)
         self._passed: dict[str, Any] = {}
-        self._hinted: dict[str, int] = {}
         self._silent = False
 
     def welcome(self) -> None:
@@ -193,9 +192,8 @@ class Lesson:
         exercise = self._find(name)
         if exercise is None:
             return
-        number = self._hinted.get(name, 0)
+        number = self._hinted(name)
         if number < len(exercise.hints):
-            self._hinted[name] = number + 1
             self._note("hint", name, number + 1)
             print(f"hint {number + 1} of {len(exercise.hints)}: {exercise.hints[number]}")
         else:
@@ -206,12 +204,17 @@ class Lesson:
         exercise = self._find(name)
         if exercise is None:
             return
-        left = len(exercise.hints) - self._hinted.get(name, 0)
+        left = len(exercise.hints) - self._hinted(name)
         if name not in self._passed and left > 0:
             print(f'{left} hints are left: lesson.hint("{name}"); the solution comes after them')
             return
         self._note("solution", name, 1)
         print(catalogue.solution(exercise))
+
+    def _hinted(self, name: str) -> int:
+        """Hints that were given, in this kernel or an earlier one: the journal knows."""
+        done = self._journal.read().attempts(self.number).get(name)
+        return 0 if done is None else done.hints
 
     def _find(self, name: str) -> Exercise | None:
         """The exercise of a name; a name that is none is told, not raised."""
@@ -279,6 +282,8 @@ class Lesson:
             print(error)
             return
         print(f"written: {done.json} and {done.csv}; nothing was sent")
+        for note in done.notes:
+            print(note)
         if done.url:
             print(f"the course's form, with your answers filled in:\n{done.url}")
 
