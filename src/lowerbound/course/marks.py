@@ -190,6 +190,7 @@ def _hole(lines: Sequence[str], block: _Block, tree: ast.Module, name: str) -> l
     indent = first[: len(first) - len(first.lstrip())]
     words = f"exercise {name}: this is still to be written" if name else "this is still to be written"
     stop = f'raise NotImplementedError("{words}")'
+    _refuse_parts(tree, block)
     around = _around(tree, block)
     if any(isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) for node in around):
         stand_ins = [stop]
@@ -218,6 +219,21 @@ def _stand_ins(body: Sequence[ast.stmt], stop: str, *, within_class: bool) -> li
         else:
             found += [f"{name} = ..." for name in _names(statement)]
     return list(dict.fromkeys(found))
+
+
+def _refuse_parts(tree: ast.Module, block: _Block) -> None:
+    """Refuse an answer that is a part of a statement: what stands in for it could not be one."""
+    begin, end = block.begin + 1, block.end + 1
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt):
+            last = node.end_lineno or node.lineno
+            apart = last < begin or node.lineno > end or (node.lineno > begin and last < end)
+            if not apart and not (hasattr(node, "body") and node.lineno < begin):
+                raise _refusal(
+                    block.begin,
+                    f"the marks cut through the statement of line {node.lineno}",
+                    "put whole statements between them",
+                )
 
 
 def _around(tree: ast.Module, block: _Block) -> list[ast.stmt]:

@@ -36,9 +36,8 @@ KERNEL = {
     "language_info": {"name": "python"},
 }
 _MAGIC = re.compile(r"\s*(%{1,2}[A-Za-z]|!)")
-_LIKE_MAGIC = re.compile(
-    r"(\s*)((# )*(%{1,2}[A-Za-z]|!))"
-)  # what stands as a comment already gets one more, to come back
+# what stands as a comment already gets one more, to come back as it was
+_LIKE_MAGIC = re.compile(r"(\s*)((# ?)*(%{1,2}[A-Za-z]|!))")
 _MARKER = re.compile(r"\s*#\s*%%", re.MULTILINE)
 
 
