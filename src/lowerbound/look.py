@@ -36,6 +36,7 @@ __all__ = [
     "RECONSTRUCTION",
     "WIDTH",
     "ModelStyle",
+    "as_svg",
     "canvas",
     "drawn",
     "model_style",
@@ -75,6 +76,7 @@ MODEL_STYLE = {
 }
 
 STYLES = ("plain", "xkcd")
+_NAMELESS: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # no date, no version
 _chosen: ContextVar[str] = ContextVar("style", default="plain")
 _HERE = Path(__file__).parent
 # Tried in this order, where installed, for class names that DejaVu Sans cannot write.
@@ -226,12 +228,27 @@ def save(figure: Figure, folder: str | Path, name: str) -> tuple[Path, Path]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    nameless = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # no date, no version
     paths = {}
     with _look():
-        for ending, metadata in nameless.items():
-            whole = io.BytesIO()
-            figure.savefig(whole, format=ending, dpi=200, metadata=metadata)
+        for ending in _NAMELESS:
             paths[ending] = folder / f"{name}.{ending}"
-            write_whole(paths[ending], whole.getvalue())
+            write_whole(paths[ending], _content(figure, ending))
     return paths["png"], paths["svg"]
+
+
+def as_svg(figure: Figure) -> bytes:
+    """A figure as the SVG that ``save`` stores, for where one file is enough: half the time, and nothing on the disk.
+
+    Example:
+        >>> as_svg(canvas(1, 1))[:5]
+        b'<?xml'
+    """
+    with _look():
+        return _content(figure, "svg")
+
+
+def _content(figure: Figure, ending: str) -> bytes:
+    """A figure as a file of a kind."""
+    whole = io.BytesIO()
+    figure.savefig(whole, format=ending, dpi=200, metadata=_NAMELESS[ending])
+    return whole.getvalue()

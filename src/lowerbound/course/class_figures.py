@@ -86,12 +86,16 @@ def class_curves(curves: Mapping[tuple[str, str], Curve], measure: str) -> Figur
         axes.set_xlabel("numbers per image K")
         if place % across == 0:
             axes.set_ylabel(NAMES[measure])
-        _k_axis(axes, np.concatenate([curve.ks for curve in here.values()]), 14 // across)
+        _k_axis(axes, np.concatenate([curve.ks for curve in here.values()]), 14 if across == 1 else 9)
         values = np.concatenate([np.concatenate([curve.mean, _middle(curve.each)]) for curve in here.values()])
         _value_axis(axes, values, log=measure == "test_mse")
     marks = [(shown[model], one_line(looks[model].label, 30)) for model in models]
     figure.legend(
-        [mark for mark, _ in marks], [label for _, label in marks], loc="outside lower center", ncols=min(3, len(marks))
+        [mark for mark, _ in marks],
+        [label for _, label in marks],
+        loc="outside lower center",
+        ncols=min(3, len(marks)),
+        handlelength=3,
     )
     return figure
 
@@ -124,16 +128,17 @@ def _plain_name(model: str) -> str:
 
 def _points(axes: Axes, curve: Curve, look: ModelStyle, place: float, *, full: bool) -> Any:
     """One curve: each learner faintly, beside the K so that models do not hide each other, and the means."""
+    several = np.isin(curve.each_k, curve.ks[curve.learners > 1])  # a single one is its own mean
     step = max(1, len(curve.each) // MOST_POINTS)
     axes.plot(
-        curve.each_k[::step] * (1 + 0.012 * place),
-        curve.each[::step],
+        curve.each_k[several][::step] * (1 + 0.015 * place),
+        curve.each[several][::step],
         color=look.colour,
         marker=look.marker,
         markersize=3,
         markeredgewidth=0,
         linestyle="none",
-        alpha=0.3,
+        alpha=0.4,
         rasterized=len(curve.each) > 100,
         path_effects=[],
         zorder=1.5,
@@ -141,7 +146,7 @@ def _points(axes: Axes, curve: Curve, look: ModelStyle, place: float, *, full: b
     return axes.errorbar(
         curve.ks,
         curve.mean,
-        2 * np.nan_to_num(curve.error),
+        2 * curve.error,
         color=look.colour,
         marker=look.marker,
         markersize=6,
@@ -237,10 +242,10 @@ def exercises_passed(counts: Sequence[ExerciseCount], learners: int) -> Figure:
     still = np.array([row.tried for row in rows]) - passed
     axes.barh(places, passed, 0.62, color=PASSED, label="passed")
     axes.barh(
-        places,
-        still,
+        places[still > 0],
+        still[still > 0],
         0.62,
-        left=passed,
+        left=passed[still > 0],
         color="white",
         edgecolor=OPEN,
         hatch="//////",
@@ -261,8 +266,15 @@ def exercises_passed(counts: Sequence[ExerciseCount], learners: int) -> Figure:
         )
     axes.set_xlim(0, max(learners, 1))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-    axes.set_xlabel(
-        f"learners, of {learners} in the class; beside: passed of those who tried, their median of attempts"
+    axes.set_xlabel(f"learners, of {learners} in the class")
+    axes.annotate(
+        "passed, of those who\ntried; median attempts",
+        (1, 1),
+        xycoords="axes fraction",
+        xytext=(8, 3),
+        textcoords="offset points",
+        color=QUIET,
+        fontsize="small",
     )
     figure.legend(loc="outside upper center", ncols=2)
     return figure
@@ -298,13 +310,14 @@ def section_times(found: Sequence[SectionTime]) -> Figure:
     axes.barh(
         places, high - low, 0.5, left=low, color=PASSED, alpha=0.45, label="half of the learners: between the quartiles"
     )
-    axes.plot(middle, places, "o", color=PASSED, markersize=5, markeredgecolor="white", label="median")
+    axes.plot(middle, places, "o", color=PASSED, markersize=5, markeredgecolor="white", zorder=3, label="median")
     told = [(place, row.estimate) for place, row in enumerate(rows) if row.estimate]
     if told:
         axes.plot(
             [minutes for _, minutes in told],
             [place for place, _ in told],
             "|",
+            zorder=2.5,
             color="#262626",
             markersize=11,
             markeredgewidth=2,

@@ -8,6 +8,7 @@ from each cell that begins with one has what was written.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 import tempfile
@@ -17,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from lowerbound import look
 from lowerbound.course.class_sections import sections, summary
-from lowerbound.course.classroom import KEPT, Classroom, moment, read_class
+from lowerbound.course.classroom import KEPT, Classroom, HandedIn, moment, read_class
 from lowerbound.course.handin import COLUMNS
-from lowerbound.course.sealed import Submission, read_handin
+from lowerbound.errors import InputError
 from lowerbound.page import report
 from lowerbound.progress import Progress, quiet
 from lowerbound.whole import make_folder, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lowerbound.progress import Advance
 
@@ -83,19 +84,22 @@ def defused(cell: str) -> str:
         >>> defused("=HYPERLINK(...)"), defused("-12.5"), defused("two - one"), defused("'tis")
         ("'=HYPERLINK(...)", '-12.5', 'two - one', "''tis")
     """
+    if cell[:1].isalnum():
+        return cell
     return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
-def facts_of(found: Submission) -> Iterator[tuple[str, str, str, str, str]]:
+def facts_of(lessons: Mapping[str, Any], broken: Sequence[str]) -> Iterator[tuple[str, str, str, str, str]]:
     """The facts of a hand-in, one a row, as in the CSV beside it: lesson, kind, id, value, and when where it is known.
 
     Args:
-        found: The hand-in.
+        lessons: Of the hand-in: what was done, by lesson.
+        broken: What it says of its journal.
     """
-    for lesson, done in found.lessons.items():
+    for lesson, done in lessons.items():
         for facts in (_stamps(done), _words(done), _runs(done)):
             yield from ((lesson, *fact) for fact in facts)
-    for sentence in found.journal["broken"]:
+    for sentence in broken:
         yield "", "journal", "broken", sentence, ""
 
 
@@ -141,9 +145,22 @@ def _write_csv(room: Classroom, path: Path, advance: Advance) -> None:
         writer = csv.writer(file)
         writer.writerow(("file", *COLUMNS))
         for one in room.learners:
-            rows = facts_of(read_handin(room.folder / one.file))
-            writer.writerows([defused(cell) for cell in (one.file, one.name, one.group, *row)] for row in rows)
+            content = _again(room.folder / one.file, one)
+            who = [defused(cell) for cell in (one.file, one.name, one.group)]
+            rows = facts_of(content["lessons"], content["journal"]["broken"])
+            writer.writerows([*who, *map(defused, row)] for row in rows)
             advance(1, one.file)
+
+
+def _again(path: Path, one: HandedIn) -> dict[str, Any]:
+    """A hand-in that was read and found good before, if it still is the same file."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read any more ({error.strerror}); run again") from error
+    if hashlib.sha256(data).hexdigest() != one.digest:
+        raise InputError(f"{path} has changed while the report was written; run again")
+    return json.loads(data)
 
 
 def _facts(room: Classroom) -> list[tuple[str, str]]:

@@ -24,7 +24,7 @@ __all__ = ["sections", "summary"]
 FEW_PASSED = 2 / 3  # an exercise that fewer of those who tried it have passed needs the instructor
 MANY_ATTEMPTS = 4  # and so does one for which the median learner needed as many
 SLOW = 1.5  # times its estimate: from there on a section is named
-OPEN_ROWS = 40  # a longer table is folded away
+OPEN_ROWS = 12  # a longer table is folded away
 OPEN_LEARNERS = 12  # answers of a larger class are folded away, question by question
 MOST_CASES = 5  # wrong answers told of one exercise
 MEASURES = {
@@ -86,24 +86,32 @@ def _attention(room: Classroom, counts: Sequence[ExerciseCount], times: Sequence
     tables = []
     if room.unread:
         caption = "Files that could not be read; ask for them again"
-        tables.append(Table(("file", "why"), room.unread, caption, prose=True))
-    if broken := [(one.file, _name(one.name), one.broken) for one in room.learners if one.broken]:
+        tables.append(Table(("file", "why"), [(_file(file), why) for file, why in room.unread], caption, prose=True))
+    if broken := [(_file(one.file), _name(one.name), one.broken) for one in room.learners if one.broken]:
         caption = "Hand-ins whose journal is not whole; they count all the same"
         tables.append(Table(("file", "learner", "what the learner's file says"), broken, caption, prose=True))
     if room.older:
         caption = "Hand-ins that do not count, for there is a newer one of the same name and group"
-        tables.append(Table(("file", "newer"), room.older, caption, prose=True, folded=len(room.older) > OPEN_ROWS))
+        tables.append(
+            Table(
+                ("file", "newer"),
+                [(_file(older), _file(newer)) for older, newer in room.older],
+                caption,
+                prose=True,
+                folded=len(room.older) > OPEN_ROWS,
+            )
+        )
     hard = [row for row in counts if row.passed < FEW_PASSED * row.tried or row.attempts >= MANY_ATTEMPTS]
     if hard:
         rows = [
-            (f"{row.lesson}  {row.name}", f"{row.passed} of {row.tried}", f"{row.attempts:g}", _cases(row))
+            (_of(row.lesson, row.name), f"{row.passed} of {row.tried}", f"{row.attempts:g}", _cases(row))
             for row in sorted(hard, key=lambda row: row.passed / row.tried)
         ]
         header = ("exercise", "passed, of those who tried", "attempts, median", "most common wrong answers")
         tables.append(Table(header, rows, "Exercises that were hard", prose=True))
     if slow := [row for row in times if row.estimate and row.quartiles[1] > SLOW * row.estimate]:
         rows = [
-            (f"{row.lesson}  {row.section}", f"{row.quartiles[1]:.0f}", f"{row.estimate:.0f}", str(row.learners))
+            (_of(row.lesson, row.section), f"{row.quartiles[1]:.0f}", f"{row.estimate:.0f}", str(row.learners))
             for row in slow
         ]
         header = ("section", "minutes, median", "minutes, estimate", "learners")
@@ -119,7 +127,8 @@ def _attention(room: Classroom, counts: Sequence[ExerciseCount], times: Sequence
 def _cases(row: ExerciseCount) -> str:
     """Wrong answers in words, a line each."""
     lines = [
-        f"{look.one_line(case, 80)}: {_many(learners, 'learner')}" + (f", {number} times" if number > learners else "")
+        f"{look.one_line(case, 80).replace('_', ' ')}: {_many(learners, 'learner')}"
+        + (f", {number} times" if number > learners else "")
         for case, number, learners in row.wrong[:MOST_CASES]
     ]
     more = len(row.wrong) - MOST_CASES
@@ -183,7 +192,7 @@ def _exercises(room: Classroom, counts: Sequence[ExerciseCount], pictures: Path)
         text += f" The first {class_figures.MOST_BARS} are drawn; the table has all."
     rows = [
         (
-            f"{row.lesson}  {row.name}",
+            _of(row.lesson, row.name),
             f"{row.passed} of {row.tried}",
             f"{row.attempts:g}",
             f"{row.hints:.1f}",
@@ -216,7 +225,7 @@ def _times(times: Sequence[SectionTime], pictures: Path) -> Section:
         text += f" The first {class_figures.MOST_BARS} are drawn; the table has all."
     rows = [
         (
-            f"{row.lesson}  {row.section}",
+            _of(row.lesson, row.section),
             str(row.learners),
             *(f"{minutes:.1f}" for minutes in row.quartiles),
             f"{row.estimate:g}" if row.estimate is not None else "-",
@@ -268,7 +277,8 @@ def _side_by_side(question: str, words: str, each: Sequence[Answer], *, folded: 
         cells = [(_name(answer.name), answer.text) for answer in members]
         cells += [("", "")] * (len(cells) % 2)
         rows += [
-            (look.one_line(group) or "no group", *cells[place], *cells[place + 1]) for place in range(0, len(cells), 2)
+            (look.one_line(group, 40) or "no group", *cells[place], *cells[place + 1])
+            for place in range(0, len(cells), 2)
         ]
     header = ("group", "learner", "wrote", "learner", "wrote")
     return Table(header, rows, f"{look.one_line(question, 120)} ({len(each)} {words})", prose=True, folded=folded)
@@ -314,11 +324,11 @@ def _learners(room: Classroom) -> Section:
         rows.append(
             (
                 _name(one.name),
-                look.one_line(one.group) or "no group",
+                look.one_line(one.group, 40) or "no group",
                 ", ".join(look.one_line(lesson, 20) for lesson in one.lessons),
                 str(sum(bool(check["passed"]) for check in checks)),
                 look.one_line(one.written),
-                one.file,
+                _file(one.file),
             )
         )
     header = ("learner", "group", "lessons", "exercises passed", "written", "file")
@@ -328,12 +338,24 @@ def _learners(room: Classroom) -> Section:
 
 def _stored(figure: Figure, folder: Path, name: str) -> Path:
     """A figure as a file that the page takes in."""
-    return look.save(figure, folder, name)[0]
+    path = folder / f"{name}.svg"
+    path.write_bytes(look.as_svg(figure))
+    return path
 
 
 def _name(name: str) -> str:
     """A learner's name as it is shown: on one line."""
     return look.one_line(name) or "no name"
+
+
+def _file(file: str) -> str:
+    """A file's name as it is shown."""
+    return look.one_line(file, 120)
+
+
+def _of(lesson: str, thing: str) -> str:
+    """An exercise or a section as a table names it."""
+    return f"{look.one_line(lesson, 20)}  {look.one_line(thing, 40)}"
 
 
 def _many(number: int, thing: str) -> str:

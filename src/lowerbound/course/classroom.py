@@ -5,6 +5,7 @@ Nothing in a folder of hand-ins is trusted to be one. What cannot be read is nam
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class HandedIn:
         written: When, as it says.
         lessons: By lesson, what was done, as in the file; long texts are cut.
         broken: Why its journal is not whole; empty where it is.
-        seal: Its checksum.
+        digest: SHA-256 of the file.
     """
 
     file: str
@@ -47,7 +48,7 @@ class HandedIn:
     written: str
     lessons: Mapping[str, Any]
     broken: str = ""
-    seal: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def _read(folder: Path, file: str) -> HandedIn:
             raise InputError(
                 f"it has {size / 1e6:,.0f} MB; a class reads at most {LARGEST // 1_000_000} of one learner"
             )
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         found = read_handin(path)
     except OSError as error:
         raise InputError(f"it cannot be read ({error.strerror})") from error
@@ -147,7 +149,7 @@ def _read(folder: Path, file: str) -> HandedIn:
         raise InputError(str(error).replace(str(path), "it", 1)) from error
     broken = "; ".join(found.journal["broken"])
     lessons = _light(found.lessons)
-    return HandedIn(file, found.name, found.group, found.course, found.written, lessons, _light(broken), found.sha256)
+    return HandedIn(file, found.name, found.group, found.course, found.written, lessons, _light(broken), digest)
 
 
 def _light(value: Any) -> Any:
@@ -163,7 +165,7 @@ def _light(value: Any) -> Any:
 def _who(one: HandedIn) -> tuple[str, str]:
     """What hand-ins of one learner share."""
     name, group = (" ".join(text.split()).casefold() for text in (one.name, one.group))
-    return (name, group) if name else ("", one.seal)
+    return (name, group) if name else ("", one.digest)
 
 
 def moment(written: str) -> datetime:
