@@ -272,15 +272,14 @@ def _opened(room: Classroom) -> str:
 
 def _side_by_side(question: str, words: str, each: Sequence[Answer], *, folded: bool) -> Table:
     """The answers to one question, two of a group beside each other."""
+    groups = [(group, list(members)) for group, members in groupby(each, key=lambda answer: answer.group)]
+    beside = min(2, max(len(members) for _, members in groups))
     rows = []
-    for group, members in groupby(each, key=lambda answer: answer.group):
-        cells = [(_name(answer.name), answer.text) for answer in members]
-        cells += [("", "")] * (len(cells) % 2)
-        rows += [
-            (look.one_line(group, 40) or "no group", *cells[place], *cells[place + 1])
-            for place in range(0, len(cells), 2)
-        ]
-    header = ("group", "learner", "wrote", "learner", "wrote")
+    for group, members in groups:
+        for place in range(0, len(members), beside):
+            cells = [cell for answer in members[place : place + beside] for cell in (_name(answer.name), answer.text)]
+            rows.append((look.one_line(group, 40) or "no group", *cells, *[""] * (2 * beside - len(cells))))
+    header = ("group", *("learner", "wrote") * beside)
     return Table(header, rows, f"{look.one_line(question, 120)} ({len(each)} {words})", prose=True, folded=folded)
 
 
