@@ -3,6 +3,7 @@
 import ast
 import json
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowerbound.course.compiler import build, compile_lesson
-from lowerbound.course.config import CourseConfig, Form
+from lowerbound.course.config import CourseConfig, Form, read_config
 from lowerbound.course.notebook import (
     Cell,
     Notebook,
@@ -347,6 +348,42 @@ def test_check_names_what_is_stale_and_what_belongs_to_no_lesson(tmp_path):
     assert "student/06_more.ipynb" in more
     assert "rm " in more
     assert not made[1].exists()
+
+
+@pytest.mark.parametrize(
+    ("here", "out", "command"),
+    [
+        ("", "notebooks", "build"),
+        ("..", "notebooks", "build mine"),
+        ("", "away", "build --out away"),
+    ],
+)
+def test_the_command_that_mends_is_the_one_to_type(tmp_path, monkeypatch, here, out, command):
+    home = tmp_path / "mine"
+    home.mkdir()
+    lesson(home)
+    monkeypatch.chdir(home / here)
+    where = Path("mine" if here else "")
+    with pytest.raises(InputError, match=f"mend with: lowerbound course {command}$"):
+        build(where / "lessons", where / out, CONFIG, check=True)
+
+
+@pytest.mark.parametrize("place", ["a/b", "."])
+def test_lessons_may_lie_anywhere_in_the_course(tmp_path, place):
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "course.toml").write_text(f'checks = "own.py"\nlessons = "{place}"\n', encoding="utf-8")
+    (tmp_path / "own.py").write_text("EXERCISES = []\n", encoding="utf-8")
+    (tmp_path / place / "05_codes.py").write_text(SOURCE, encoding="utf-8")
+    made = build(tmp_path / place, tmp_path / "notebooks", read_config(tmp_path))
+    assert len(made) == 2
+    assert (tmp_path / "notebooks" / "student" / "own.py").exists()
+
+
+def test_newlines_of_another_system_change_nothing(tmp_path):
+    made = compile_lesson(lesson(tmp_path), CONFIG)
+    file = lesson(tmp_path)
+    file.write_bytes(SOURCE.replace("\n", "\r\n").encode())
+    assert compile_lesson(file, CONFIG) == made
 
 
 def test_what_the_notebooks_need_lies_beside_them(tmp_path):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from lowerbound.course import frame, marks
 from lowerbound.course.config import FILE, CourseConfig, read_config
@@ -69,7 +69,9 @@ def build(lessons: Path, out: Path, config: CourseConfig | None = None, *, check
         InputError: A mistake in a source; two lessons with one id; with ``check``, notebooks that are stale or superfluous.
     """
     config = read_config(lessons.resolve().parent) if config is None else config
-    sources = sorted(file for file in lessons.glob("*.py") if not file.name.startswith((".", "_")))
+    home = _home(lessons, config)
+    found = (file for file in lessons.glob("*.py") if file.resolve() != home / config.checks)
+    sources = sorted(file for file in found if not file.name.startswith((".", "_")))
     if not sources:
         raise InputError(
             f"{lessons} has no lessons; expected .py files such as 01_first.py; write one, or give another folder"
@@ -77,7 +79,7 @@ def build(lessons: Path, out: Path, config: CourseConfig | None = None, *, check
     made: dict[Path, bytes] = {}
     ids: dict[str, Path] = {}
     for source in sources:
-        both = compile_lesson(source, config, _within(lessons, out))
+        both = compile_lesson(source, config, _within(home, out))
         lesson = both[0].metadata["lowerbound"]["lesson"]
         if lesson in ids:
             raise InputError(
@@ -86,9 +88,9 @@ def build(lessons: Path, out: Path, config: CourseConfig | None = None, *, check
         ids[lesson] = source
         made |= {out / kind / f"{source.stem}.ipynb": to_bytes(one) for kind, one in zip(VERSIONS, both, strict=True)}
     notebooks = list(made)
-    made |= {out / kind / name: content for kind in VERSIONS for name, content in _needed(lessons, config).items()}
+    made |= {out / kind / name: content for kind in VERSIONS for name, content in _needed(home, config).items()}
     if check:
-        _compare(made, out)
+        _compare(made, out, home)
         return notebooks
     for file in made:
         make_folder(file.parent)
@@ -97,32 +99,39 @@ def build(lessons: Path, out: Path, config: CourseConfig | None = None, *, check
     return notebooks
 
 
-def _needed(lessons: Path, config: CourseConfig) -> dict[str, bytes]:
+def _home(lessons: Path, config: CourseConfig) -> Path:
+    """The course's folder, in which its settings name the folder of lessons."""
+    depth = len(PurePath(config.lessons).parts)
+    return [lessons.resolve(), *lessons.resolve().parents][depth]
+
+
+def _needed(home: Path, config: CourseConfig) -> dict[str, bytes]:
     """What the notebooks of a course with exercises or a form of its own need beside them: name -> content."""
     if not config.checks and config.form is None:
         return {}
-    folder = lessons.resolve().parent
-    return {name: read_file(folder / name) for name in (FILE, config.checks) if name}
+    return {name: read_file(home / name) for name in (FILE, config.checks) if name}
 
 
-def _compare(made: Mapping[Path, bytes], out: Path) -> None:
+def _compare(made: Mapping[Path, bytes], out: Path, home: Path) -> None:
     """Refuse notebooks that are not what their sources say."""
     stale = [file for file, content in made.items() if not file.is_file() or file.read_bytes() != content]
     more = [file for kind in VERSIONS for file in sorted((out / kind).glob("*.ipynb")) if file not in made]
+    here, usual = Path.cwd(), out.resolve() == home / "notebooks"
+    place = home.relative_to(here) if home.is_relative_to(here) else home
+    where = ("" if place == Path() else f" {place}") + ("" if usual else f" --out {out}")
     said = []
     if stale:
-        said.append(f"stale: {', '.join(map(str, stale))}; mend with: lowerbound course build")
+        said.append(f"stale: {', '.join(map(str, stale))}; mend with: lowerbound course build{where}")
     if more:
         said.append(f"of no lesson: {', '.join(map(str, more))}; mend with: rm {' '.join(map(str, more))}")
     if said:
         raise InputError(f"notebooks are not what the lessons say; {'; '.join(said)}")
 
 
-def _within(lessons: Path, out: Path) -> str:
+def _within(home: Path, out: Path) -> str:
     """Where the notebooks lie within the course: the folder that has both lessons and notebooks is its repository."""
-    here, there = out.resolve(), lessons.resolve().parent
-    shared = next(folder for folder in there.parents if here.is_relative_to(folder))
-    root = there if here.is_relative_to(there) else shared
+    here = out.resolve()
+    root = next(folder for folder in (home, *home.parents) if here.is_relative_to(folder))
     return out.name if root == Path(root.anchor) else here.relative_to(root).as_posix()
 
 

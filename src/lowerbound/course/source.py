@@ -55,7 +55,7 @@ def read_source(path: Path) -> Source:
         lowerbound.errors.InputError: nowhere.py cannot be read (No such file or directory); ...
     """
     try:
-        text = read_file(path).decode("utf-8-sig")
+        text = read_file(path).decode("utf-8-sig").replace("\r\n", "\n")  # newlines as one editor or another wrote them
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 ({error.reason}); expected text; save it as UTF-8") from error
     first, *cells = from_percent(text, str(path)).cells or (markdown(""),)
