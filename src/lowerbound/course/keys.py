@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -10,6 +11,8 @@ from types import FrameType
 from typing import Any
 
 __all__ = ["Keys"]
+
+_LONGER = re.compile(r"\x1b(\[[0-9;]*[A-Za-z~]|O.|.)?")  # codes of arrows and the like
 
 
 class Keys:
@@ -82,7 +85,7 @@ class Keys:
             pressed = os.read(sys.stdin.fileno(), 64).decode(errors="ignore")
         except OSError:  # the terminal is gone
             return "q"
-        return "q" if not pressed else "" if pressed.startswith("\x1b") and len(pressed) > 1 else pressed
+        return _LONGER.sub("", pressed) if pressed else "q"
 
     def _windows(self, seconds: float) -> str:
         """What was pressed."""

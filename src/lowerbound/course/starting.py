@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 FORMATS = ("ipynb", "py")
+JUPYTERS = ("jupyterlab", "notebook")  # modules, the first that is installed is opened
 _OPENING = re.compile(r"""(open_lesson\(\s*["'][^"'\n]*["']\s*,\s*data\s*=\s*)(["'])[^"'\n]*\2""")
 
 
@@ -63,8 +65,8 @@ class Placed:
     new: bool
 
 
-def lessons(folder: Path = NOTEBOOKS / "student") -> list[LessonFacts]:
-    """The lessons whose notebooks lie in a folder, in their order; by default the package's own.
+def lessons(folder: Path | None = None) -> list[LessonFacts]:
+    """The lessons whose notebooks lie in a folder, in their order; the package's own if no folder is given.
 
     Raises:
         InputError: A notebook that cannot be read.
@@ -74,7 +76,7 @@ def lessons(folder: Path = NOTEBOOKS / "student") -> list[LessonFacts]:
         []
     """
     found = []
-    for file in sorted(folder.glob("*.ipynb")):
+    for file in sorted((NOTEBOOKS / "student" if folder is None else folder).glob("*.ipynb")):
         known = read_notebook(file).metadata.get("lowerbound", {})
         if "lesson" in known:  # else some notebook of the learner's
             minutes = {str(part["section"]): float(part["minutes"]) for part in known.get("sections", [])}
@@ -191,14 +193,18 @@ def open_jupyter(folder: Path, file: Path | None = None) -> bool:
         folder: The folder.
         file: The notebook to show first.
     """
-    module = next((name for name in ("jupyterlab", "notebook") if importlib.util.find_spec(name)), None)
+    module = next((name for name in JUPYTERS if importlib.util.find_spec(name)), None)
     if module is None:
         return False
     command = [sys.executable, "-m", module, *([file.name] if file else [])]
     with subprocess.Popen(command, cwd=folder) as jupyter:  # noqa: S603  (this Python, and a file of the course)
-        while jupyter.poll() is None:
-            with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is Jupyter's, which asks whether it is meant
-                jupyter.wait()
+        before = signal.signal(signal.SIGTERM, lambda *_: jupyter.terminate())
+        try:
+            while jupyter.poll() is None:
+                with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is Jupyter's, which asks whether it is meant
+                    jupyter.wait()
+        finally:
+            signal.signal(signal.SIGTERM, before)
     return True
 
 

@@ -101,7 +101,7 @@ class Watcher:
         try:
             self._check = Check(self.path, separate=ready)
         except InputError as error:  # saved half way, or taken away: the next version may be whole
-            self.trouble = str(error)
+            self.trouble, self._ready = str(error), Separate()
         return True
 
 
