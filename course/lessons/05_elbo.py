@@ -141,8 +141,8 @@ def families():
     }
     figure = look.canvas(look.WIDTH, 3.1)
     for axes, (name, factor) in zip(figure.subplots(1, 3, sharex=True, sharey=True), factors.items(), strict=True):
-        axes.scatter(*(factor @ noise), s=7, color=look.RECONSTRUCTION, alpha=0.55, linewidths=0)
-        axes.plot(*(factor @ (2 * circle)), color=look.KL, linewidth=1.8)
+        axes.scatter(*(factor @ noise), s=7, color=look.QUIET, alpha=0.6, linewidths=0)
+        axes.plot(*(factor @ (2 * circle)), color="black", linewidth=1.6)
         axes.set(xlim=(-3.4, 3.4), ylim=(-3.4, 3.4), aspect="equal", xlabel="z₁")
         axes.set_title(name, fontsize="small")
     figure.axes[0].set_ylabel("z₂")
@@ -387,6 +387,7 @@ def tug_of_war(image, log_p_of_image):
     rows = []
     for sigma_q in sigmas:
         q = torch.cat([mean, torch.full_like(mean[:, :1], math.log(sigma_q))], 1)
+        torch.manual_seed(0)  # the same noise for every spread: else the curves would be jagged
         codes = rsample(q, 100)
         rows.append([float(log_p_x(image, decode_linear(codes), sigma).mean()), float(kl_closed_form(q))])
     reconstruction, kl = np.array(rows).T
@@ -496,8 +497,8 @@ def bound_of_a_line(value=1.5, weight=1.0, noise=0.6):
         bound = elbo_of_a_line(value, *posterior(place), weights_shown)
         right.plot(weights_shown, bound, line, color="black", linewidth=1.3, label=f"ELBO, q the posterior of w = {place:g}")
         right.plot(place, log_normal(value, 0, place**2 + noise**2), "o", color="black")
-    right.set(xlabel="w, the decoder's weight", ylim=(-4.6, -1.0))
-    right.legend(loc="lower center", fontsize="small")
+    right.set(xlabel="w, the decoder's weight", ylim=(-4.4, -0.3))
+    right.legend(loc="upper right", fontsize="small")
     return figure
 
 
@@ -574,8 +575,10 @@ families_of_q = {
 print(f"mean over {len(x)} test images, in nats per image; the standard deviation over draws is of one image and one draw\n")
 print(f"{'q':42}{'reconstruction':>15}{'KL':>9}{'ELBO':>11}{'gap':>9}{'over draws':>12}")
 for name, q in families_of_q.items():
+    torch.manual_seed(1)  # so that the draws here and within elbo are the same
     codes = rsample(q, 20)
-    reconstruction, kl = log_p_x(x, decode_linear(codes), sigma), kl_closed_form(q)
+    reconstruction, kl = log_p_x(x, decode_linear(codes), sigma), kl_by_sampling(codes, q)
+    torch.manual_seed(1)
     bound = elbo(x, q, decode_linear, sigma, 20)
     scatter = torch.stack([elbo(x[:20], q[:20], decode_linear, sigma, 1) for _ in range(20)]).std(0).mean()
     print(f"{name:42}{reconstruction.mean():15.1f}{kl.mean():9.1f}{bound.mean():11.1f}{(log_p - bound).mean():9.2f}{scatter:12.2f}")
@@ -583,7 +586,7 @@ noise = torch.randn(len(x), 20, K, dtype=torch.float64)
 codes = mean[:, None] + spreads * noise  # a diagonal q, the exact posterior
 reconstruction = log_p_x(x, decode_linear(codes), sigma)
 per_draw = reconstruction - (-0.5 * noise**2 - spreads.log() + 0.5 * codes**2).sum(2)
-kl = 0.5 * (mean**2 + spreads**2 - 1 - 2 * spreads.log()).sum(1)
+kl = reconstruction - per_draw
 bound = per_draw.mean()
 name = "the posterior: one spread per component"
 print(f"{name:42}{reconstruction.mean():15.1f}{kl.mean():9.1f}{bound:11.1f}{log_p.mean() - bound:9.2f}{per_draw.std(1).mean():12.2f}")
