@@ -45,7 +45,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowerbound import ascent, figures, look
+from lowerbound import ascent, course, figures, look
 from lowerbound.pca import PCA
 
 ConvAutoencoder = lesson.piece("ConvAutoencoder")
@@ -164,7 +164,7 @@ def against_the_exact(phi, climb):
     right.plot(*(exact_mean[:, None] + exact_spread[:, None] * circle), color="black", linestyle="--", label="exact posterior")
     right.plot(*(mean[:, None] + spread * circle), color=look.model_style("vae").colour, label="q found")
     right.plot(*exact_mean, "+", color="black", markersize=9)
-    right.set(xlabel="$z_1$", ylabel="$z_2$", title="One standard deviation")
+    right.set(xlabel="z₁", ylabel="z₂", title="One standard deviation")
     right.set_aspect("equal", adjustable="datalim")
     right.margins(0.15)
     right.legend(fontsize="small", loc="best")
@@ -304,8 +304,8 @@ def widths(found):
     axes.plot(place, array(h[0]), "s", color="#262626", markersize=4, label="encoder's h")
     for (sigma, phi), colour, shift in zip(found.items(), ("#CC79A7", "#56B4E9"), (-0.2, 0.2), strict=True):
         spread = 2 * phi[0, -1].exp().item()
-        axes.errorbar(place + shift, array(phi[0, :-1]), yerr=spread, fmt="o", markersize=3.5, color=colour, label=f"q, $\\sigma_x$ = {sigma:g}")
-    axes.set(xlabel="dimension k of the code", ylabel="$z_k$", title="Mean and two standard deviations of q", xlim=(0.3, K + 0.7))
+        axes.errorbar(place + shift, array(phi[0, :-1]), yerr=spread, fmt="o", markersize=3.5, color=colour, label=f"q, σ = {sigma:g}")
+    axes.set(xlabel="dimension k of the code", ylabel="value of the code", title="Mean and two standard deviations of q", xlim=(0.3, K + 0.7))
     axes.margins(y=0.2)
     axes.legend(ncols=3, loc="upper center", fontsize="small")
     return figure
