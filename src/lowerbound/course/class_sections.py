@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from lowerbound import look
-from lowerbound.course import class_counts, class_figures
+from lowerbound.course import class_counts, class_curves, class_figures, class_words
+from lowerbound.course.class_words import file_of, many, name_of, thing_of
 from lowerbound.page import Section, Table
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from lowerbound.course.class_counts import Answer, Curve, ExerciseCount, SectionTime
+    from lowerbound.course.class_counts import Curve, ExerciseCount, SectionTime
     from lowerbound.course.classroom import Classroom
 
 __all__ = ["sections", "summary"]
@@ -25,16 +25,10 @@ FEW_PASSED = 2 / 3  # an exercise that fewer of those who tried it have passed n
 MANY_ATTEMPTS = 4  # and so does one for which the median learner needed as many
 SLOW = 1.5  # times its estimate: from there on a section is named
 OPEN_ROWS = 12  # a longer table is folded away
-OPEN_LEARNERS = 12  # answers of a larger class are folded away, question by question
 MOST_CASES = 5  # wrong answers told of one exercise
 MEASURES = {
     "test_mse": ("Error against K", "test MSE per pixel", ".5f"),
     "elbo": ("The ELBO against K", "test ELBO, nats per image", ",.1f"),
-}
-FEEDBACK = {
-    "better": "how could it be better?",
-    "group": "how is your group?",
-    "feeling": "how do you feel now?",
 }
 
 
@@ -53,9 +47,9 @@ def sections(
     yield from _experiment(room, pictures)
     yield _exercises(room, counts, pictures)
     yield _times(times, pictures)
-    yield from _answers(room)
-    yield _feelings(room)
-    yield _feedback(room)
+    yield from class_words.answers(room)
+    yield class_words.feelings(room)
+    yield class_words.feedback(room)
     yield _learners(room)
 
 
@@ -65,18 +59,18 @@ def summary(room: Classroom) -> list[str]:
     groups = len({one.group for one in room.learners if one.group})
     lessons = {lesson for one in room.learners for lesson in one.lessons}
     counts = class_counts.exercises(room)
-    said = [f"{_many(learners, 'learner')} in {_many(groups, 'group')}, with work in {_many(len(lessons), 'lesson')}."]
+    said = [f"{many(learners, 'learner')} in {many(groups, 'group')}, with work in {many(len(lessons), 'lesson')}."]
     if counts:
         share = sum(count.passed for count in counts) / sum(count.tried for count in counts)
-        said.append(f"{_many(len(counts), 'exercise')} tried; {share:.0%} of those who tried one passed it.")
+        said.append(f"{many(len(counts), 'exercise')} tried; {share:.0%} of those who tried one passed it.")
     amiss = [
-        *([f"{_many(len(room.unread), 'file')} could not be read"] if room.unread else []),
+        *([f"{many(len(room.unread), 'file')} could not be read"] if room.unread else []),
         *(
-            [f"{_many(len(broken), 'journal')} not whole"]
+            [f"{many(len(broken), 'journal')} not whole"]
             if (broken := [1 for one in room.learners if one.broken])
             else []
         ),
-        *([f"{_many(len(room.older), 'file')} replaced by newer ones"] if room.older else []),
+        *([f"{many(len(room.older), 'file')} replaced by newer ones"] if room.older else []),
     ]
     return said + ([f"{'; '.join(amiss)}."] if amiss else [])
 
@@ -86,8 +80,8 @@ def _attention(room: Classroom, counts: Sequence[ExerciseCount], times: Sequence
     tables = []
     if room.unread:
         caption = "Files that could not be read; ask for them again"
-        tables.append(Table(("file", "why"), [(_file(file), why) for file, why in room.unread], caption, prose=True))
-    if broken := [(_file(one.file), _name(one.name), one.broken) for one in room.learners if one.broken]:
+        tables.append(Table(("file", "why"), [(file_of(file), why) for file, why in room.unread], caption, prose=True))
+    if broken := [(file_of(one.file), name_of(one.name), one.broken) for one in room.learners if one.broken]:
         caption = "Hand-ins whose journal is not whole; they count all the same"
         tables.append(Table(("file", "learner", "what the learner's file says"), broken, caption, prose=True))
     if room.older:
@@ -95,7 +89,7 @@ def _attention(room: Classroom, counts: Sequence[ExerciseCount], times: Sequence
         tables.append(
             Table(
                 ("file", "newer"),
-                [(_file(older), _file(newer)) for older, newer in room.older],
+                [(file_of(older), file_of(newer)) for older, newer in room.older],
                 caption,
                 prose=True,
                 folded=len(room.older) > OPEN_ROWS,
@@ -104,14 +98,14 @@ def _attention(room: Classroom, counts: Sequence[ExerciseCount], times: Sequence
     hard = [row for row in counts if row.passed < FEW_PASSED * row.tried or row.attempts >= MANY_ATTEMPTS]
     if hard:
         rows = [
-            (_of(row.lesson, row.name), f"{row.passed} of {row.tried}", f"{row.attempts:g}", _cases(row))
+            (thing_of(row.lesson, row.name), f"{row.passed} of {row.tried}", f"{row.attempts:g}", _cases(row))
             for row in sorted(hard, key=lambda row: row.passed / row.tried)
         ]
         header = ("exercise", "passed, of those who tried", "attempts, median", "most common wrong answers")
         tables.append(Table(header, rows, "Exercises that were hard", prose=True))
     if slow := [row for row in times if row.estimate and row.quartiles[1] > SLOW * row.estimate]:
         rows = [
-            (_of(row.lesson, row.section), f"{row.quartiles[1]:.0f}", f"{row.estimate:.0f}", str(row.learners))
+            (thing_of(row.lesson, row.section), f"{row.quartiles[1]:.0f}", f"{row.estimate:.0f}", str(row.learners))
             for row in slow
         ]
         header = ("section", "minutes, median", "minutes, estimate", "learners")
@@ -127,12 +121,12 @@ def _attention(room: Classroom, counts: Sequence[ExerciseCount], times: Sequence
 def _cases(row: ExerciseCount) -> str:
     """Wrong answers in words, a line each."""
     lines = [
-        f"{look.one_line(case, 80).replace('_', ' ')}: {_many(learners, 'learner')}"
+        f"{look.one_line(case, 80).replace('_', ' ')}: {many(learners, 'learner')}"
         + (f", {number} times" if number > learners else "")
         for case, number, learners in row.wrong[:MOST_CASES]
     ]
     more = len(row.wrong) - MOST_CASES
-    return "\n".join([*lines, *([f"and {_many(more, 'other')}"] if more > 0 else [])])
+    return "\n".join([*lines, *([f"and {many(more, 'other')}"] if more > 0 else [])])
 
 
 def _experiment(room: Classroom, pictures: Path) -> Iterator[Section]:
@@ -148,9 +142,9 @@ def _experiment(room: Classroom, pictures: Path) -> Iterator[Section]:
             "bars two standard errors each way (over learners; none where only one ran this K). Of one learner's runs of the "
             "same thing the last counts."
         )
-        if len({data for data, _ in curves}) > class_figures.MOST_PANELS:
-            text += f" The {class_figures.MOST_PANELS} data sets with most runs are drawn; the table has all."
-        figure = _stored(class_figures.class_curves(curves, measure), pictures, measure)
+        if len({data for data, _ in curves}) > class_curves.MOST_PANELS:
+            text += f" The {class_curves.MOST_PANELS} data sets with most runs are drawn; the table has all."
+        figure = _stored(class_curves.class_curves(curves, measure), pictures, measure)
         rows = [
             (
                 look.one_line(data),
@@ -192,7 +186,7 @@ def _exercises(room: Classroom, counts: Sequence[ExerciseCount], pictures: Path)
         text += f" The first {class_figures.MOST_BARS} are drawn; the table has all."
     rows = [
         (
-            _of(row.lesson, row.name),
+            thing_of(row.lesson, row.name),
             f"{row.passed} of {row.tried}",
             f"{row.attempts:g}",
             f"{row.hints:.1f}",
@@ -225,7 +219,7 @@ def _times(times: Sequence[SectionTime], pictures: Path) -> Section:
         text += f" The first {class_figures.MOST_BARS} are drawn; the table has all."
     rows = [
         (
-            _of(row.lesson, row.section),
+            thing_of(row.lesson, row.section),
             str(row.learners),
             *(f"{minutes:.1f}" for minutes in row.quartiles),
             f"{row.estimate:g}" if row.estimate is not None else "-",
@@ -245,76 +239,6 @@ def _times(times: Sequence[SectionTime], pictures: Path) -> Section:
     return Section("Time for each section", text, figure, "Bars: quartiles of the time for each section.", table)
 
 
-def _answers(room: Classroom) -> Iterator[Section]:
-    """Every question with the answers of each group side by side."""
-    kinds = {
-        "responses": ("Answers", "answers"),
-        "discussions": ("Discussions", "notes"),
-        "recap": ("The week before", "answers"),
-    }
-    for kind, (title, words) in kinds.items():
-        found = class_counts.answers(room, kind)
-        tables = [
-            _side_by_side(f"{lesson}  {question}" if kind != "recap" else lesson, words, each, folded=_folded(room))
-            for (lesson, question), each in found.items()
-        ]
-        if tables:
-            yield Section(title, "By question, those of one group together." + _opened(room), table=tables)
-
-
-def _folded(room: Classroom) -> bool:
-    return len(room.learners) > OPEN_LEARNERS
-
-
-def _opened(room: Classroom) -> str:
-    return " Click a question to open it." if _folded(room) else ""
-
-
-def _side_by_side(question: str, words: str, each: Sequence[Answer], *, folded: bool) -> Table:
-    """The answers to one question, two of a group beside each other."""
-    groups = [(group, list(members)) for group, members in groupby(each, key=lambda answer: answer.group)]
-    beside = min(2, max(len(members) for _, members in groups))
-    rows = []
-    for group, members in groups:
-        for place in range(0, len(members), beside):
-            cells = [cell for answer in members[place : place + beside] for cell in (_name(answer.name), answer.text)]
-            rows.append((look.one_line(group, 40) or "no group", *cells, *[""] * (2 * beside - len(cells))))
-    header = ("group", *("learner", "wrote") * beside)
-    return Table(header, rows, f"{look.one_line(question, 120)} ({len(each)} {words})", prose=True, folded=folded)
-
-
-def _feelings(room: Classroom) -> Section:
-    counts, notes = class_counts.feelings(room)
-    if not counts and not notes:
-        return Section("How the sections felt", "Nobody has said.")
-    tables = []
-    if counts:
-        rows = [
-            (
-                f"{lesson}  {section}",
-                ", ".join(f"{look.one_line(choice, 40)}: {n}" for choice, n in chosen.most_common()),
-            )
-            for (lesson, section), chosen in counts.items()
-        ]
-        tables.append(Table(("section", "chosen, and by how many"), rows, prose=True, folded=len(rows) > OPEN_ROWS))
-    tables += [
-        _side_by_side(f"{lesson}  {section}: notes", "notes", each, folded=_folded(room))
-        for (lesson, section), each in notes.items()
-    ]
-    return Section("How the sections felt", "What was chosen, the most common first; then the notes.", table=tables)
-
-
-def _feedback(room: Classroom) -> Section:
-    found = class_counts.feedback(room)
-    if not found:
-        return Section("Feedback", "Nobody has given any.")
-    tables = [
-        _side_by_side(f"{lesson}  {FEEDBACK.get(question, question)}", "answers", each, folded=_folded(room))
-        for (lesson, question), each in found.items()
-    ]
-    return Section("Feedback", "What learners said at the end of a lesson." + _opened(room), table=tables)
-
-
 def _learners(room: Classroom) -> Section:
     """Who handed in what."""
     rows = []
@@ -322,12 +246,12 @@ def _learners(room: Classroom) -> Section:
         checks = [check for done in one.lessons.values() for check in done.get("checks", {}).values()]
         rows.append(
             (
-                _name(one.name),
+                name_of(one.name),
                 look.one_line(one.group, 40) or "no group",
                 ", ".join(look.one_line(lesson, 20) for lesson in one.lessons),
                 str(sum(bool(check["passed"]) for check in checks)),
                 look.one_line(one.written),
-                _file(one.file),
+                file_of(one.file),
             )
         )
     header = ("learner", "group", "lessons", "exercises passed", "written", "file")
@@ -340,23 +264,3 @@ def _stored(figure: Figure, folder: Path, name: str) -> Path:
     path = folder / f"{name}.svg"
     path.write_bytes(look.as_svg(figure))
     return path
-
-
-def _name(name: str) -> str:
-    """A learner's name as it is shown: on one line."""
-    return look.one_line(name) or "no name"
-
-
-def _file(file: str) -> str:
-    """A file's name as it is shown."""
-    return look.one_line(file, 120)
-
-
-def _of(lesson: str, thing: str) -> str:
-    """An exercise or a section as a table names it."""
-    return f"{look.one_line(lesson, 20)}  {look.one_line(thing, 40)}"
-
-
-def _many(number: int, thing: str) -> str:
-    """A number of things: "1 file", "2 files"."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
