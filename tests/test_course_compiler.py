@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lowerbound.course.compiler import build, compile_lesson
 from lowerbound.course.config import CourseConfig, Form, read_config
+from lowerbound.course.frame import FIELDS
 from lowerbound.course.notebook import (
     Cell,
     Notebook,
@@ -244,10 +245,10 @@ def test_every_section_is_stamped_under_its_heading_and_asked_about_at_its_end(t
     for number, section in enumerate(["1", "2a", "3"]):
         heading = next(n for n, source in enumerate(every) if source.startswith(f"## {section}. "))
         assert every[heading + 1] == f'lesson.section("{section}")'
-        felt = next(n for n, source in enumerate(every) if f'lesson.feeling("{section}", feeling, note)' in source)
+        felt = next(n for n, source in enumerate(every) if f'lesson.feeling("{section}", it_was, in_words)' in source)
         after = ("## 2a.", "## 3.", "## Before you go")[number]
         assert every[felt + 1].startswith(after)
-        assert 'feeling = "not chosen"  #@param ["not chosen", ' in every[felt]
+        assert 'it_was = "not chosen"  #@param ["not chosen", ' in every[felt]
 
 
 def test_questions_have_empty_fields_under_them(tmp_path):
@@ -255,11 +256,13 @@ def test_questions_have_empty_fields_under_them(tmp_path):
     every = [cell.source for cell in student.cells]
     asked = every.index("Why is that so?")
     assert every[asked + 1].split("\n")[1:] == [
-        'answer = ""  #@param {type:"string"}',
-        'lesson.respond("why", answer)',
+        'your_answer = ""  #@param {type:"string"}',
+        'lesson.respond("why", your_answer)',
     ]
     talked = every.index("Talk.")
-    assert every[talked + 1].endswith('notes = ""  #@param {type:"string"}\nlesson.discuss("together", notes)')
+    assert every[talked + 1].endswith(
+        'your_notes = ""  #@param {type:"string"}\nlesson.discuss("together", your_notes)'
+    )
 
 
 def test_the_frame_has_what_every_lesson_needs(tmp_path):
@@ -272,12 +275,20 @@ def test_the_frame_has_what_every_lesson_needs(tmp_path):
     assert last == "## References\n\n- A book, https://example.org"
     code = "\n".join(sources(student))
     assert 'lesson = course.open_lesson("05", data="mnist")' in code
-    assert 'group = "not chosen"  #@param ["not chosen", "athena", "the \\"others\\""]' in code
-    assert "lesson.recap(upshot)" in code
-    assert code.endswith("lesson.feedback(better, group_is, now)\nlesson.submit()")
+    assert 'your_group = "not chosen"  #@param ["not chosen", "athena", "the \\"others\\""]' in code
+    assert "lesson.recap(your_upshot)" in code
+    assert code.endswith("lesson.feedback(could_be_better, your_group_is, you_feel)\nlesson.submit()")
     assert "[On codes](https://www.youtube.com/watch?v=RgOF3XJL5vw) (may be skipped)" in "\n".join(
         sources(student, "markdown")
     )
+
+
+def test_every_field_is_known_as_one(tmp_path):
+    student, _ = compile_lesson(lesson(tmp_path), CONFIG)
+    fields = {
+        line.partition(" = ")[0] for source in sources(student) for line in source.split("\n") if "#@param" in line
+    }
+    assert fields == set(FIELDS)
 
 
 def test_a_plain_course_has_no_badge_no_recap_and_a_free_group(tmp_path):
@@ -285,7 +296,7 @@ def test_a_plain_course_has_no_badge_no_recap_and_a_free_group(tmp_path):
     text = to_percent(student)
     assert "colab" not in student.cells[0].source.lower()
     assert "lesson.recap" not in text
-    assert 'group = ""  #@param {type:"string"}' in text
+    assert 'your_group = ""  #@param {type:"string"}' in text
 
 
 def test_the_fields_run_and_call_the_lesson_with_nothing_answered(tmp_path):
@@ -464,6 +475,7 @@ MISTAKES = {
     "an answer without marks": ("  # SOLUTION", "", 7, "not marked"),
     "an open mark": ("    # END SOLUTION\n", "", 3, "line 2 of the cell: BEGIN SOLUTION is never ended"),
     "a telling prompt": ("#> return ...", "#> return math.pi * radius**2", 3, "would stand in the student's notebook"),
+    "the name of a field": ("import math", "your_answer = 3", 2, 'it defines "your_answer"'),
     "marks within a call": (
         "K = lesson.suggested_k  # SOLUTION",
         "K = max(\n# BEGIN SOLUTION\n    1,\n# END SOLUTION\n    2)",

@@ -1,7 +1,8 @@
 """What every lesson begins and ends with, and the small cells between: written here once, so that no lesson forgets any.
 
 Cells with fields are plain assignments with the comments that Colab makes forms of; elsewhere they are filled in between the
-quotes. An untouched field is no answer: texts begin empty, choices with "not chosen".
+quotes. An untouched field is no answer: texts begin empty, choices with "not chosen". Colab shows a field's name beside it; a
+lesson uses none of these names itself.
 """
 
 from __future__ import annotations
@@ -13,10 +14,27 @@ from dataclasses import dataclass
 from lowerbound.course.config import CourseConfig
 from lowerbound.course.notebook import Cell, code, markdown
 
-__all__ = ["FEELINGS", "Head", "Part", "ask", "discuss", "feeling", "head", "minutes", "stamp", "tail", "video"]
+__all__ = [
+    "FEELINGS",
+    "FIELDS",
+    "Head",
+    "Part",
+    "ask",
+    "discuss",
+    "feeling",
+    "head",
+    "minutes",
+    "stamp",
+    "tail",
+    "video",
+]
 
 FEELINGS = ("a delight", "fine", "so-so", "hard going", "I am lost")
 UNCHOSEN = "not chosen"
+FIELDS = (
+    *("your_name", "your_group", "your_upshot", "your_answer", "your_notes", "it_was", "in_words"),
+    *("could_be_better", "your_group_is", "you_feel"),
+)
 _STRING = '#@param {type:"string"}'
 _BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 
@@ -115,10 +133,12 @@ def head(facts: Head, parts: Sequence[Part], config: CourseConfig, path: str, *,
 
 def _who(config: CourseConfig) -> Cell:
     """Name and group: the group is chosen where the course has groups, else written."""
-    group = f'group = ""  {_STRING}'
+    group = f'your_group = ""  {_STRING}'
     if config.groups:
-        group = f'group = "{UNCHOSEN}"  #@param {_choices(config.groups)}'
-    return code(f'#@title Your name and your group\nname = ""  {_STRING}\n{group}\nlesson.me(name, group)')
+        group = f'your_group = "{UNCHOSEN}"  #@param {_choices(config.groups)}'
+    return code(
+        f'#@title Your name and your group\nyour_name = ""  {_STRING}\n{group}\nlesson.me(your_name, your_group)'
+    )
 
 
 def _recap(config: CourseConfig) -> list[Cell]:
@@ -127,7 +147,7 @@ def _recap(config: CourseConfig) -> list[Cell]:
         return []
     return [
         markdown(f"### Looking back at last time\n\n{config.recap}"),
-        code(f'#@title What do you take from it?\nupshot = ""  {_STRING}\nlesson.recap(upshot)'),
+        code(f'#@title What do you take from it?\nyour_upshot = ""  {_STRING}\nlesson.recap(your_upshot)'),
     ]
 
 
@@ -147,10 +167,10 @@ def ask(name: str) -> Cell:
     Example:
         >>> print(ask("strict").source)
         #@title Your answer
-        answer = ""  #@param {type:"string"}
-        lesson.respond("strict", answer)
+        your_answer = ""  #@param {type:"string"}
+        lesson.respond("strict", your_answer)
     """
-    return code(f'#@title Your answer\nanswer = ""  {_STRING}\nlesson.respond({_quoted(name)}, answer)')
+    return code(f'#@title Your answer\nyour_answer = ""  {_STRING}\nlesson.respond({_quoted(name)}, your_answer)')
 
 
 def discuss(name: str) -> Cell:
@@ -159,10 +179,12 @@ def discuss(name: str) -> Cell:
     Example:
         >>> print(discuss("halfway").source)
         #@title What your group came up with
-        notes = ""  #@param {type:"string"}
-        lesson.discuss("halfway", notes)
+        your_notes = ""  #@param {type:"string"}
+        lesson.discuss("halfway", your_notes)
     """
-    return code(f'#@title What your group came up with\nnotes = ""  {_STRING}\nlesson.discuss({_quoted(name)}, notes)')
+    return code(
+        f'#@title What your group came up with\nyour_notes = ""  {_STRING}\nlesson.discuss({_quoted(name)}, your_notes)'
+    )
 
 
 def feeling(section: str) -> Cell:
@@ -171,15 +193,15 @@ def feeling(section: str) -> Cell:
     Example:
         >>> print(feeling("2").source)
         #@title How was this section for you?
-        feeling = "not chosen"  #@param ["not chosen", "a delight", "fine", "so-so", "hard going", "I am lost"]
-        note = ""  #@param {type:"string"}
-        lesson.feeling("2", feeling, note)
+        it_was = "not chosen"  #@param ["not chosen", "a delight", "fine", "so-so", "hard going", "I am lost"]
+        in_words = ""  #@param {type:"string"}
+        lesson.feeling("2", it_was, in_words)
     """
     return code(
         "#@title How was this section for you?\n"
-        f'feeling = "{UNCHOSEN}"  #@param {_choices(FEELINGS)}\n'
-        f'note = ""  {_STRING}\n'
-        f"lesson.feeling({_quoted(section)}, feeling, note)"
+        f'it_was = "{UNCHOSEN}"  #@param {_choices(FEELINGS)}\n'
+        f'in_words = ""  {_STRING}\n'
+        f"lesson.feeling({_quoted(section)}, it_was, in_words)"
     )
 
 
@@ -195,10 +217,10 @@ def tail(facts: Head) -> list[Cell]:
         markdown("## Before you go\n\nThree short questions about the lesson as a whole; any of them may stay empty."),
         code(
             "#@title How could it be better? How is your group? How do you feel now?\n"
-            f'better = ""  {_STRING}\n'
-            f'group_is = ""  {_STRING}\n'
-            f'now = ""  {_STRING}\n'
-            "lesson.feedback(better, group_is, now)"
+            f'could_be_better = ""  {_STRING}\n'
+            f'your_group_is = ""  {_STRING}\n'
+            f'you_feel = ""  {_STRING}\n'
+            "lesson.feedback(could_be_better, your_group_is, you_feel)"
         ),
         markdown(
             "## Handing in\n\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 from lowerbound.course import marks
 from lowerbound.course.definitions import defined_names
-from lowerbound.course.frame import Head, Part
+from lowerbound.course.frame import FIELDS, Head, Part
 from lowerbound.course.notebook import Cell, from_percent, markdown, read_file
 from lowerbound.errors import InputError, nearest
 
@@ -102,9 +102,7 @@ def _check(cells: list[Cell], source: Path) -> list[Part]:
     seen: set[tuple[str, str]] = set()
     for number, cell in enumerate(cells):
         place, known = _place(source, number, cell), cell.metadata
-        for key in known:
-            if key not in KEYS:
-                raise InputError(f'{place}: it has "{key}"{nearest(key, KEYS)}; expected {", ".join(KEYS)}; mend it')
+        _check_words(cell, place)
         for key in ("section", "exercise", "response", "discuss"):
             if key in known:
                 _check_name(key, known[key], cell, seen, place)
@@ -117,6 +115,16 @@ def _check(cells: list[Cell], source: Path) -> list[Part]:
         if "exercise" in known:
             _check_exercise(known["exercise"], cell, place)
     return parts
+
+
+def _check_words(cell: Cell, place: str) -> None:
+    """Hold a cell's metadata to what the compiler knows, and its names to those that no field has."""
+    for key in cell.metadata:
+        if key not in KEYS:
+            raise InputError(f'{place}: it has "{key}"{nearest(key, KEYS)}; expected {", ".join(KEYS)}; mend it')
+    taken = sorted(defined_names(cell.source) & set(FIELDS)) if cell.kind == "code" else []
+    if taken:
+        raise InputError(f'{place}: it defines "{taken[0]}", as a field for answers is called; take another name')
 
 
 def _check_name(key: str, name: Any, cell: Cell, seen: set[tuple[str, str]], place: str) -> None:
