@@ -25,7 +25,7 @@ __all__ = ["NAMES", "K", "Patient", "admit", "healthy"]
 K = 8  # numbers per image, of all of them
 HEALTHY = "healthy"
 NAMES = ("patient A", "patient B", "patient C", "patient D", "patient E")
-WATCHED = 100  # test images whose loss is taken after every epoch
+WATCHED = 100  # test images whose objective is taken after every epoch
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Patient:
         name: "healthy", or "patient A" to "patient E".
         model: The VAE, on the CPU.
         train: The images it learned from, uint8 ``[N, C, H, W]``.
-        history: Of each batch ``[batches]``: "reconstruction" (E_q log p(x|z)) and "kl" (KL(q(z|x) || p(z))), nats per image, and
-            "sigma".
-        tested: Loss of some test images after every epoch, nats per image: ``[epochs]``.
+        history: Of each batch ``[batches]``: "objective" (what was raised), "reconstruction" (E_q log p(x|z)) and "kl"
+            (KL(q(z|x) || p(z))), nats per image, and "sigma", the noise of the pixels.
+        tested: The objective of some test images after every epoch, nats per image: ``[epochs]``.
         steps: Batches after which it was taken ``[epochs]``.
     """
 
@@ -84,10 +84,13 @@ def _trained(name: str, images: ImageSet, model: VAE, pixels: np.ndarray, settin
 
     watched = images.test.pixels[:WATCHED]
     done = run(model, pixels, settings, validation=watched, device=torch.device("cpu"))
-    history = {"reconstruction": -done.history["distortion"], "kl": done.history["rate"]}
-    if "sigma" in done.history:
-        history["sigma"] = done.history["sigma"]
-    return Patient(name, model, pixels, history, done.validation[:, 1], done.validation[:, 0])
+    history = {
+        "objective": -done.history["loss"],
+        "reconstruction": -done.history["distortion"],
+        "kl": done.history["rate"],
+        "sigma": done.history["sigma"],
+    }
+    return Patient(name, model, pixels, history, -done.validation[:, 1], done.validation[:, 0])
 
 
 def _cycle(epochs: float, rate: float = 3e-3) -> Settings:

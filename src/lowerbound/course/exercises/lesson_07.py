@@ -134,18 +134,16 @@ def value_of_the_bound(conv_vae: Any) -> None:
     """The ELBO is reconstruction minus KL, with all constants, at the noise exp(log_sigma)."""
     model = _made(conv_vae)
     x = torch.rand(2, *GREY)
+    phi = torch.tensor([[2.0, -1.0, 0.5, -1.0], [0.0, 1.0, -2.0, -1.5]])
+    model.infer = lambda x: phi[: len(x)]
     with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 2:  # makes q differ from the prior, and codes matter
-                parameter.mul_(3)
         model.log_sigma.fill_(-0.7)
-        phi = model.infer(x)
         mean, log_sigma = phi[:, :-1], phi[:, -1:]
         codes = mean[:, None] + log_sigma.exp()[:, None] * torch.randn(2, 3000, K)
         error = ((x[:, None] - model.generate(codes)) ** 2).flatten(2).sum(2).mean(1)
         pixels = math.prod(GREY)
         reconstruction = -0.5 * error / math.exp(-1.4) - pixels * (0.5 * math.log(2 * math.pi) - 0.7)
-        rate = 0.5 * (mean.square() + (2 * log_sigma).exp() - 1 - 2 * log_sigma).sum(1)
+        rate = 0.5 * (mean**2 + (2 * log_sigma).exp() - 1 - 2 * log_sigma).sum(1)
         expected = reconstruction - rate
         found = model.elbo(x, 3000)
     gap = float((found - expected).abs().max())
