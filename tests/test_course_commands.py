@@ -165,7 +165,7 @@ def test_a_notebook_is_checked_and_nothing_of_it_is_run(place):
     )
     found = outcomes(place / "a.ipynb")
     assert list(found) == ["twice", "again", "number"]
-    assert found["twice"] == ("wrong", "twice is not Python yet: line 1, expected ':'")
+    assert found["twice"] == ("wrong", "twice cannot be read: its cell is not Python (line 1, expected ':')")
     assert found["again"] == ("wrong", "twice 2 is 4; yours gives 2")
     assert found["number"] == ("wrong", "yours is 3; it should be above 3")
     assert not (place / "trace").exists()
@@ -184,12 +184,14 @@ def test_a_plain_file_says_itself_which_lesson_it_is_of(place):
 
 def test_a_broken_cell_is_named_where_its_names_are_missed(place):
     (place / "a.py").write_text(
-        "# %%\nimport math as (\n# %%\ndef twice(x):\n    return math.floor(x)\n# %%\ndef again(x, y=nothing):\n    return x\n",
+        "# %%\nlater = lesson.piece('later')\nimport math as (\n# %%\n"
+        "def twice(x):\n    return math.floor(x)\n# %%\ndef again(x, y=nothing):\n    return x\n",
         encoding="utf-8",
     )
     found = outcomes(place / "a.py")
+    assert "later" not in found  # taken over from another lesson, not asked for
     assert "NameError" in found["twice"][1]
-    assert "the cell that begins with 'import math as (' defines nothing" in found["twice"][1]
+    assert "the cell that begins with \"later = lesson.piece('later')\" defines nothing" in found["twice"][1]
     assert found["again"][1].startswith("again cannot be defined: NameError: name 'nothing' is not defined")
 
 
@@ -369,6 +371,8 @@ def test_jupyter_is_opened_in_the_learners_folder(tmp_path, monkeypatch, lessons
     monkeypatch.chdir(tmp_path)
     assert lowerbound("course", "start", "1", "--data", "digits", "--out", "here") == 0
     assert (tmp_path / "here" / "opened").read_text(encoding="utf-8") == "['01_first.ipynb']"
+    (tmp_path / "jupyter_of_test.py").write_text("raise SystemExit(3)", encoding="utf-8")
+    assert lowerbound("course", "start", "1", "--data", "digits", "--out", "here") == 1
     monkeypatch.setattr(starting, "JUPYTERS", ("no_such_jupyter",))
     capsys.readouterr()
     assert lowerbound("course", "start", "1", "--data", "digits", "--out", "there") == 0
@@ -382,6 +386,10 @@ def test_the_list_says_what_is_done(lessons, place, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "Dark [bold]" in said
     assert "lowerbound course start" in said
+    Journal(place / starting.STARTED).path.parent.mkdir()
+    Journal(place / starting.STARTED).add("02", "check", "negative", {"outcome": "passed", "case": "", "words": ""})
+    assert lowerbound("course", "list") == 0
+    assert "lowerbound-course/course-journal.jsonl" in capsys.readouterr().out
     assert lowerbound("course", "list", "nowhere") == 2
 
 

@@ -16,6 +16,10 @@ course_app = typer.Typer(
     no_args_is_help=True,
 )
 
+LearnersFolder = Annotated[
+    Path | None,
+    typer.Argument(metavar="FOLDER", help="Where you work; else the current folder, or lowerbound-course in it"),
+]
 SavedFile = Annotated[Path, typer.Argument(metavar="FILE", help="A saved notebook (.ipynb) or Python file (.py)")]
 
 
@@ -62,16 +66,21 @@ def course_start(
         print(f"written: {named}, with data={line}")
     first = (new or [one.file for one in placed])[0]
     if form == "py":
-        print(f"next: open {first} in an editor, and beside it run: lowerbound course watch {first}")
+        print(f"next: open {first} in an editor, and in a terminal run: lowerbound course watch {first}")
     elif not show:
         print(f"next: cd {out}, and open {first.name} in Jupyter, VS Code or any other editor of notebooks")
-    elif not starting.open_jupyter(out, first if len(placed) == 1 else None):
-        print("there is no Jupyter to open them: pip install 'lowerbound[notebook]', then run this once more")
+    else:
+        code = starting.open_jupyter(out, first if len(placed) == 1 else None)
+        if code is None:
+            print("there is no Jupyter to open them: pip install 'lowerbound[notebook]', then run this once more")
+        elif code != 0:
+            print(f"Jupyter did not start or ended with an error, as it says above; what it was to open is {first}")
+            raise typer.Exit(1)
 
 
 @course_app.command("list")
 def course_list(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where you work; else the current folder")] = Path(),
+    folder: LearnersFolder = None,
 ) -> None:
     """List the lessons with their exercises, and what of them is done according to the journal in a folder.
 
@@ -82,12 +91,11 @@ def course_list(
     from rich.text import Text
 
     from lowerbound.course import starting
-    from lowerbound.course.coach import MARKS
     from lowerbound.course.journal import Journal
+    from lowerbound.course.lesson import MARKS
     from lowerbound.course.saved import known_near
 
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; expected the one you work in; give it")
+    folder = starting.working_folder(folder)
     record = Journal(folder).read()
     table = Table("lesson", "title", "minutes", "exercises", box=None, pad_edge=False)
     passed = asked = 0
@@ -144,7 +152,10 @@ def course_check(
         print(json.dumps({"file": str(file), "counts": counts, "exercises": found}, indent=1))
     else:
         print("\n".join(lines_of(results)))
-    note(file.parent, results)
+    try:
+        note(file.parent, results)
+    except InputError as error:  # what was found holds all the same
+        print(f"not noted: {error}", file=sys.stderr)
     if any(kind != "passed" for kind in kinds):
         raise typer.Exit(1)
 
@@ -164,7 +175,7 @@ def course_watch(file: SavedFile) -> None:
 
 @course_app.command("submit")
 def course_submit(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where you work; else the current folder")] = Path(),
+    folder: LearnersFolder = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Where the files go")] = None,
 ) -> None:
     """Write what you hand in, from the journal in a folder: one JSON and one CSV to look at. Nothing is sent.
@@ -173,7 +184,9 @@ def course_submit(
     """
     from lowerbound.course.config import read_config
     from lowerbound.course.handin import submit
+    from lowerbound.course.starting import working_folder
 
+    folder = working_folder(folder)
     done = submit(folder, read_config(folder), out)
     print(f"written: {done.json} and {done.csv}; nothing was sent")
     for note in done.notes:

@@ -9,12 +9,12 @@ from pathlib import Path
 from lowerbound.course import catalogue
 from lowerbound.course.exercise import Exercise, Outcome
 from lowerbound.course.journal import Journal
+from lowerbound.course.lesson import MARKS
 from lowerbound.course.saved import Results
 from lowerbound.errors import InputError
 
-__all__ = ["MARKS", "Coach", "bar", "lines_of"]
+__all__ = ["Coach", "bar", "lines_of"]
 
-MARKS = {"passed": "✓", "to do": "…", "wrong": "✗"}
 KEYS = "h hint   n next   l list   s solution   q quit"
 
 
@@ -88,7 +88,7 @@ class Coach:
             self._below = ["all exercises pass: there is nothing to hint at"]
             return
         exercise = self._shown[0]
-        had, all_of_them = self._hints.get(exercise.name, 0), len(exercise.hints)
+        had, all_of_them = self._hinted(exercise), len(exercise.hints)
         given = min(had + 1, all_of_them)
         if given > had:
             self._hints[exercise.name] = given
@@ -116,7 +116,7 @@ class Coach:
             self._below = ["all exercises pass; n goes through them, s then shows our solution"]
             return
         exercise, outcome = self._shown
-        left = len(exercise.hints) - self._hints.get(exercise.name, 0)
+        left = len(exercise.hints) - self._hinted(exercise)
         if left > 0 and outcome.kind != "passed":
             self._below = [f"the solution comes after the hints (h): {left} of {len(exercise.hints)} are left"]
             return
@@ -125,7 +125,14 @@ class Coach:
         except InputError as error:
             self._below = [str(error)]
         else:
-            self._note(exercise, "solution", value=True)
+            self._note(exercise, "solution", 1)
+
+    def _hinted(self, exercise: Exercise) -> int:
+        """Hints that were given, here or in a notebook: the journal knows."""
+        noted = None
+        with contextlib.suppress(InputError):
+            noted = Journal(self._path.parent).read().attempts(exercise.lesson).get(exercise.name)
+        return max(self._hints.get(exercise.name, 0), 0 if noted is None else noted.hints)
 
     def _note(self, exercise: Exercise, kind: str, value: int) -> None:
         """Write to the journal; where that cannot be done, the next check says so."""

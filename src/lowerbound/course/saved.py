@@ -206,7 +206,11 @@ class Check:
         if exercise is not None:
             return {exercise: catalogue.find(exercise, known)}
         lessons = {lesson for cell in self._cells for lesson in cell.lessons}
-        has = {name for name in known if any(name in cell.defined or cell.begins(name) for cell in self._cells)}
+        has = {
+            name
+            for name in known
+            if any(name in cell.defined or (cell.mistake and cell.begins(name)) for cell in self._cells)
+        }
         if not lessons and not has:
             raise InputError(
                 f"{self._path} opens no lesson and has none of the course's exercises; expected a line such as "
@@ -223,7 +227,9 @@ class Check:
                 continue
             broken = next((cell for cell in self._cells if cell.mistake and cell.begins(name)), None)
             if broken is not None:
-                found[name] = Outcome("wrong", f"{name} is not Python yet: {broken.mistake}", "syntax")
+                where = "its cell" if len(self._cells) > 1 else "the file"
+                words = f"{name} cannot be read: {where} is not Python ({broken.mistake})"
+                found[name] = Outcome("wrong", words, "syntax")
             elif any(name in cell.computed for cell in self._cells):
                 words = (
                     "is computed, and a saved file is not run: write it as a plain number, or check it in the notebook"
@@ -238,7 +244,7 @@ class Check:
         broken = next((cell for cell in self._cells if cell.mistake), None)
         if "NameError" not in words or broken is None:
             return ""
-        return f"; the cell that begins with {broken.first!r} defines nothing, as it is not Python: {broken.mistake}"
+        return f"; the cell that begins with {broken.first!r} defines nothing, as it is not Python ({broken.mistake})"
 
 
 def _how(code: int | None, seconds: float) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lowerbound.course.catalogue import NOTEBOOKS
 from lowerbound.course.config import FILE
+from lowerbound.course.journal import FILE as JOURNAL
 from lowerbound.course.notebook import Notebook, read_notebook, to_bytes, to_percent
 from lowerbound.errors import InputError, nearest
 from lowerbound.progress import Progress, quiet
@@ -25,16 +26,20 @@ from lowerbound.whole import make_folder, write_whole
 
 __all__ = [
     "FORMATS",
+    "STARTED",
     "LessonFacts",
     "Placed",
     "check_format",
     "choose_lessons",
     "fetch_data",
     "lessons",
+    "lessons_taught",
     "open_jupyter",
     "place_lesson",
+    "working_folder",
 ]
 
+STARTED = "lowerbound-course"  # the folder that notebooks are put in if no other is named
 FORMATS = ("ipynb", "py")
 JUPYTERS = ("jupyterlab", "notebook")  # modules, the first that is installed is opened
 _OPENING = re.compile(r"""(open_lesson\(\s*["'][^"'\n]*["']\s*,\s*data\s*=\s*)(["'])[^"'\n]*\2""")
@@ -98,6 +103,25 @@ def lessons_taught(folder: Path) -> list[LessonFacts]:
     return lessons(folder / "notebooks" / "student") or lessons(folder) or lessons()
 
 
+def working_folder(folder: Path | None) -> Path:
+    """The folder a learner works in: the one given; else the current one, or the one that ``start`` makes in it.
+
+    Raises:
+        InputError: It is no folder.
+
+    Example:
+        >>> working_folder(Path("nowhere"))
+        Traceback (most recent call last):
+        lowerbound.errors.InputError: nowhere is no folder; expected the one you work in; give it
+    """
+    if folder is None:
+        started = Path(STARTED)
+        return started if started.is_dir() and not Path(JOURNAL).exists() else Path()
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; expected the one you work in; give it")
+    return folder
+
+
 def choose_lessons(names: Sequence[str], known: Sequence[LessonFacts]) -> list[LessonFacts]:
     """The lessons of some names ("5", "05" and "05_elbo" are one), or all of them if there is no name.
 
@@ -117,7 +141,9 @@ def choose_lessons(names: Sequence[str], known: Sequence[LessonFacts]) -> list[L
     for name in names:
         if name not in by_name:
             there = ", ".join(one.id for one in known)
-            raise InputError(f'there is no lesson "{name}"{nearest(name, by_name)}; there are {there}')
+            raise InputError(
+                f'there is no lesson "{name}"{nearest(name, [one.file.stem for one in known])}; there are {there}'
+            )
     chosen = [by_name[name].id for name in names]
     return [one for one in known if not names or one.id in chosen]
 
@@ -186,8 +212,8 @@ def place_lesson(lesson: LessonFacts, folder: Path, data: str, form: str = "ipyn
     return Placed(file, new=True)
 
 
-def open_jupyter(folder: Path, file: Path | None = None) -> bool:
-    """Open Jupyter on the learner's folder, and wait until it is closed; whether there is one to open.
+def open_jupyter(folder: Path, file: Path | None = None) -> int | None:
+    """Open Jupyter on the learner's folder, and wait until it is closed: its exit code, or None if there is no Jupyter.
 
     Args:
         folder: The folder.
@@ -195,7 +221,7 @@ def open_jupyter(folder: Path, file: Path | None = None) -> bool:
     """
     module = next((name for name in JUPYTERS if importlib.util.find_spec(name)), None)
     if module is None:
-        return False
+        return None
     command = [sys.executable, "-m", module, *([file.name] if file else [])]
     with subprocess.Popen(command, cwd=folder) as jupyter:  # noqa: S603  (this Python, and a file of the course)
         before = signal.signal(signal.SIGTERM, lambda *_: jupyter.terminate())
@@ -205,7 +231,7 @@ def open_jupyter(folder: Path, file: Path | None = None) -> bool:
                     jupyter.wait()
         finally:
             signal.signal(signal.SIGTERM, before)
-    return True
+    return jupyter.returncode
 
 
 def _with_data(notebook: Notebook, data: str) -> Notebook:

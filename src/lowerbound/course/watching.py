@@ -73,8 +73,8 @@ class Watcher:
                 return new
             self.results, self.trouble = self._check.results, ""
             note(self.path.parent, self.results)
-        except InputError as error:
-            self.trouble = str(error)
+        except InputError as error:  # what was found holds all the same
+            self.trouble = f"not noted: {error}"
         self._check.close()
         self._check, self._ready = None, Separate()
         return True
@@ -137,6 +137,5 @@ def _in_lines(watcher: Watcher) -> None:
     print(f"watching {watcher.path}; Ctrl-C ends it")
     while True:
         if watcher.look() and not watcher.checking:
-            lines = [f"cannot be checked: {watcher.trouble}"] if watcher.trouble else lines_of(watcher.results or [])
-            print("\n".join(["", *lines]))
+            print("\n".join(["", *([watcher.trouble] if watcher.trouble else lines_of(watcher.results or []))]))
         time.sleep(0.05)

@@ -114,7 +114,7 @@ class SavedCell:
             >>> SavedCell("def f(x:\n    return x").begins("f")
             True
         """
-        beginning = rf"^(def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=(?!=)"
+        beginning = rf"^(def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=(?!=|\s*lesson\.)"
         return re.search(beginning, self.text, re.MULTILINE) is not None
 
 
