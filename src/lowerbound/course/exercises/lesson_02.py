@@ -24,6 +24,8 @@ def _size(size_after: Answer, size: int, filter_size: int, convolutions: int, nu
     for _ in range(convolutions):
         row = nn.Conv1d(1, 1, filter_size)(row)
     given = size_after(size, filter_size, convolutions)
+    if given is ...:
+        raise NotImplementedError
     expect(given is not None, "no number came back: is there a return?")
     expect(
         given == row.shape[-1],
@@ -64,7 +66,7 @@ def starts_at_zero(pixel_bias: Answer) -> None:
     import torch
 
     x = torch.rand(2, 3, 4, 5)
-    off = float((pixel_bias((3, 4, 5))(x) - x).abs().max())
+    off = float((pixel_bias((3, 4, 5))(x) - x).detach().abs().max())
     expect(
         off < 1e-6, f"at the start the offsets are zero, so images pass unchanged; yours are changed by up to {off:.3g}"
     )
@@ -97,7 +99,7 @@ def is_added(pixel_bias: Answer) -> None:
     with torch.no_grad():
         for offset in layer.parameters():
             offset.copy_(torch.arange(6.0).reshape(1, 2, 3))
-    change = layer(torch.ones(4, 1, 2, 3)) - 1
+    change = layer(torch.ones(4, 1, 2, 3)).detach() - 1
     expect(
         torch.allclose(change, torch.arange(6.0).reshape(1, 1, 2, 3).expand(4, 1, 2, 3), atol=1e-5),
         f"with offsets 0 to 5, the pixels of every image should rise by 0 to 5; those of your first image change by "
@@ -217,7 +219,7 @@ def bends_in_the_encoder(autoencoder: Answer) -> None:
 
     model = autoencoder(SHAPE, LATENT, PLANES, 5)
     (_, second), _, linear = _layers(model)
-    seen = _entering(model, [second, *linear])
+    seen = _entering([second, *linear])
     model.encode(torch.randn(8, *SHAPE))
     for layer, name in ((second, "the second convolution"), *((one, "the linear layer") for one in linear)):
         if id(layer) in seen:
@@ -234,7 +236,7 @@ def bends_in_the_decoder(autoencoder: Answer) -> None:
 
     model = autoencoder(SHAPE, LATENT, PLANES, 5)
     _, outward, _ = _layers(model)
-    seen = _entering(model, outward)
+    seen = _entering(outward)
     model.decode(2 * torch.randn(8, LATENT))
     for number, layer in enumerate(outward, start=1):
         if id(layer) in seen:
@@ -249,7 +251,7 @@ def free_codes(autoencoder: Answer) -> None:
     """Numbers of a code may be negative."""
     import torch
 
-    low = float(autoencoder(SHAPE, 8, PLANES, 5).encode(3 * torch.randn(40, *SHAPE)).min())
+    low = float(autoencoder(SHAPE, 8, PLANES, 5).encode(3 * torch.randn(40, *SHAPE)).detach().min())
     expect(
         low < 0, f"320 numbers of codes, and the least is {low:.3f}: no ReLU on the code, or half of its room is lost"
     )
@@ -259,7 +261,7 @@ def free_pixels(autoencoder: Answer) -> None:
     """What is taken away from the offsets is negative."""
     import torch
 
-    low = float(autoencoder(SHAPE, 8, PLANES, 5).decode(3 * torch.randn(40, 8)).min())
+    low = float(autoencoder(SHAPE, 8, PLANES, 5).decode(3 * torch.randn(40, 8)).detach().min())
     expect(
         low < 0,
         f"of 40 decoded images the least pixel is {low:.3f}: no ReLU after the last transposed convolution, for it must be able "
@@ -283,8 +285,8 @@ def _offsets(model: nn.Module) -> list[Tensor]:
     return [parameter for parameter in model.parameters() if tuple(parameter.shape) == SHAPE]
 
 
-def _entering(model: nn.Module, layers: list[Any]) -> dict[int, Tensor]:
-    """What enters some layers when the model is used next, by the layer's id."""
+def _entering(layers: list[Any]) -> dict[int, Tensor]:
+    """What enters some layers when they are next used, by the layer's id."""
     seen: dict[int, Tensor] = {}
     for layer in layers:
         layer.register_forward_pre_hook(lambda of, given: seen.__setitem__(id(of), given[0].detach()))
@@ -355,8 +357,8 @@ EXERCISES = (
             "Read the schematic from left to right; each arrow is a layer, and the numbers at its ends are what the layer needs.",
             "In: PixelBias(image_shape), Conv2d(channels, planes, filter_size), Conv2d(planes, planes, filter_size), "
             "Linear(inner, latent_dim), with functional.relu around each convolution. Out: the mirror image.",
-            "Out: functional.relu(self.from_code(rows)).unflatten(-1, self.inner_shape), then functional.relu around the first "
-            "ConvTranspose2d(planes, planes, filter_size), then ConvTranspose2d(planes, channels, filter_size) and the second PixelBias.",
+            "Out: functional.relu(self.from_code(rows)).unflatten(-1, self.inner_shape), then functional.relu around the "
+            "first ConvTranspose2d(planes, planes, filter_size), then the second one, to `channels`, and the second PixelBias.",
         ),
         wrong=(
             Wrong("not flattened", "code_shape", (("x.flatten(1)", "x"),)),
@@ -366,6 +368,17 @@ EXERCISES = (
                 (
                     ("nn.ConvTranspose2d(planes, channels,", "nn.ConvTranspose2d(planes, 1,"),
                     ("self.bias_out(self.deconv_2(x))", "self.deconv_2(x)"),
+                ),
+            ),
+            Wrong("codes not in one row", "rows_of_codes", (("self.from_code(rows)", "self.from_code(h)"),)),
+            Wrong(
+                "a padded convolution for a transposed one",
+                "two_each_way",
+                (
+                    (
+                        "nn.ConvTranspose2d(planes, planes, filter_size)",
+                        "nn.Conv2d(planes, planes, filter_size, padding=filter_size - 1)",
+                    ),
                 ),
             ),
             Wrong("filters of 5", "other_filters", (("filter_size)\n", "5)\n"),)),
