@@ -309,7 +309,7 @@ def test_where_nothing_may_be_written_nothing_is(tmp_path):
 # words
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(name=ODD, group=ODD, lesson=ODD, question=ODD, answer=ODD, case=ODD, data=ODD, file=st.integers(0, 3))
 def test_hostile_words_are_shown_as_words_and_come_back(
     tmp_path_factory, name, group, lesson, question, answer, case, data, file

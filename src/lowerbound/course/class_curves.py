@@ -68,13 +68,13 @@ def class_curves(curves: Mapping[tuple[str, str], Curve], measure: str) -> Figur
             axes.set_axis_off()
             continue
         here = {model: curves[sets[place], model] for model in models if (sets[place], model) in curves}
+        _k_axis(axes, np.concatenate([curve.ks for curve in here.values()]), 14 if across == 1 else 9)
         for number, (model, curve) in enumerate(here.items()):
             shown[model] = _points(axes, curve, looks[model], number - (len(here) - 1) / 2, full=model.endswith(FULL))
         axes.set_title(one_line(sets[place], 60 // across))
         axes.set_xlabel("numbers per image K")
         if place % across == 0:
             axes.set_ylabel(NAMES[measure])
-        _k_axis(axes, np.concatenate([curve.ks for curve in here.values()]), 14 if across == 1 else 9)
         values = np.concatenate([np.concatenate([curve.mean, _middle(curve.each)]) for curve in here.values()])
         _value_axis(axes, values, log=measure == "test_mse")
     marks = [(shown[model], one_line(looks[model].label, 30)) for model in models]
@@ -118,8 +118,13 @@ def _points(axes: Axes, curve: Curve, look: ModelStyle, place: float, *, full: b
     """One curve: each learner faintly, beside the K so that models do not hide each other, and the means."""
     several = np.isin(curve.each_k, curve.ks[curve.learners > 1])  # a single one is its own mean
     step = max(1, len(curve.each) // MOST_POINTS)
+
+    def beside(ks: np.ndarray) -> np.ndarray:
+        """K a little to the side, alike all along the axis."""
+        return ks * (1 + 0.015 * place) if axes.get_xscale() == "log" else ks + 0.006 * place * np.diff(axes.get_xlim())
+
     axes.plot(
-        curve.each_k[several][::step] * (1 + 0.015 * place),
+        beside(curve.each_k[several][::step]),
         curve.each[several][::step],
         color=look.colour,
         marker=look.marker,

@@ -105,7 +105,7 @@ def _attention(room: Classroom, counts: Sequence[ExerciseCount], times: Sequence
         tables.append(Table(header, rows, "Exercises that were hard", prose=True))
     if slow := [row for row in times if row.estimate and row.quartiles[1] > SLOW * row.estimate]:
         rows = [
-            (thing_of(row.lesson, row.section), f"{row.quartiles[1]:.0f}", f"{row.estimate:.0f}", str(row.learners))
+            (thing_of(row.lesson, row.section), f"{row.quartiles[1]:.1f}", f"{row.estimate:g}", str(row.learners))
             for row in slow
         ]
         header = ("section", "minutes, median", "minutes, estimate", "learners")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -105,8 +106,8 @@ def name_of(name: str) -> str:
 
 
 def file_of(file: str) -> str:
-    """A file's name as it is shown."""
-    return look.one_line(file, 120)
+    """A file's name as it is shown; a very long one may be broken where it has no gap (a zero-width space lets it)."""
+    return re.sub(r"(\S{40})", "\\1\N{ZERO WIDTH SPACE}", look.one_line(file, 120))
 
 
 def thing_of(lesson: str, thing: str) -> str:
