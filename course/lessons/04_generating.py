@@ -49,7 +49,7 @@ K = min(lesson.suggested_k, len(lesson.train) - 1)
 P = math.prod(lesson.image_shape)
 model = ConvAutoencoder(lesson.image_shape, K, filter_size=lesson.filter_size).to(lesson.device)
 lesson.fast_start(model, lesson.train.pixels, K)
-losses = train_autoencoder(model, lesson.train.pixels, epochs=lesson.epochs(fast=4, full=20))
+losses = train_autoencoder(model, lesson.train.pixels, epochs=lesson.epochs(fast=4, full=20), batch_size=50)
 
 
 def in_parts(function, values):
@@ -251,7 +251,7 @@ def likelihood_of_a_line(true_weight=1.2, noise=0.6, number=300):
         variance = weight**2 + noise**2
         left.plot(x, np.exp(-(x**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance), line, color=colour, label=f"p(x; w = {weight:g})")
         right.plot(weight, -0.5 * ((data**2).mean() / variance + np.log(2 * np.pi * variance)), "o", color=colour, zorder=3)
-    left.set(xlabel="x", ylabel="density", ylim=(0, 0.75))
+    left.set(xlabel="x", ylabel="density", ylim=(0, 0.95))
     left.legend(fontsize="small", loc="upper right")
     weights = np.linspace(0, 3.5, 300)
     variances = weights**2 + noise**2
