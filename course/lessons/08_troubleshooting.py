@@ -71,9 +71,9 @@ def charts(ward):
     """Objective, reconstruction and KL of every patient, a row each."""
     figure = look.canvas(look.WIDTH, 1.45 * len(ward) + 0.3)
     axes = figure.subplots(len(ward), 3, squeeze=False)
-    titles = ("objective, test images dotted", "reconstruction", "KL")
-    for row, patient in zip(axes, ward.values(), strict=True):
-        for place, key, colour in zip(row, ("objective", "reconstruction", "kl"), ("black", look.RECONSTRUCTION, look.KL), strict=True):
+    kinds = (("objective", "black", "objective; test images dotted"), ("reconstruction", look.RECONSTRUCTION, "reconstruction"), ("kl", look.KL, "KL"))
+    for number, (row, patient) in enumerate(zip(axes, ward.values(), strict=True)):
+        for place, (key, colour, title) in zip(row, kinds, strict=True):
             values = patient.history[key]
             place.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=1.2)
             shown = values[max(1, len(values) // 12) :]
@@ -83,11 +83,11 @@ def charts(ward):
             room = 0.08 * float(np.ptp(shown)) + 0.5
             place.set_ylim(shown.min() - room, shown.max() + room)
             place.tick_params(labelsize="x-small")
-            if row is axes[0]:
-                place.set_title(titles[("objective", "reconstruction", "kl").index(key)], color=colour, fontsize="medium")
-            if row is axes[-1]:
-                place.set_xlabel("step, nats per image upwards", fontsize="small")
-        row[0].set_ylabel(patient.name)
+            if number == 0:
+                place.set_title(title, color=colour, fontsize="medium")
+            if number == len(ward) - 1:
+                place.set_xlabel("step", fontsize="small")
+        row[0].set_ylabel(f"{patient.name}\nnats per image", fontsize="small")
     return figure
 
 
@@ -111,7 +111,9 @@ lesson.show(figures.reconstructions(shown, made, errors=errors, k=patients.K))
 # And this is what each of them draws out of thin air: codes from the prior $\mathcal N(\mathbf 0, \mathbf I)$, the same for all, decoded.
 
 # %%
-lesson.show(figures.samples_grid({name: patient.model.sample(16) for name, patient in ward.items()}))
+drawn = {name: patient.model.sample(16) for name, patient in ward.items()}
+for three in (list(ward)[:3], list(ward)[3:]):
+    lesson.show(figures.samples_grid({name: drawn[name] for name in three}))
 
 # %% [markdown] response="look_alikes"
 # Two of the patients reconstruct digits well. Do their samples look as good? And which patients would you confuse if you had nothing but their samples?

@@ -90,7 +90,7 @@ def reconstructions(diagnosis: Any) -> None:
     _hold(
         diagnosis,
         "patient C",
-        "its reconstructions: by what do they differ, and is its error below that of the mean image? Did its KL ever rise?",
+        "its reconstructions: by what do they differ, and is its error below that of the mean image? What did its KL do?",
     )
 
 
