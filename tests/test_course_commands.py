@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,39 @@ def test_definitions_that_never_end_cost_only_their_own_cell(place, monkeypatch)
         "the cell that defines again does not come to an end within 1 s: is there a loop that never ends?",
     )
     assert found["number"][1].startswith("number cannot be defined") or "ends Python itself" in found["number"][1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked at in /proc")
+def test_what_never_ends_does_not_outlive_whoever_asked(place):
+    (place / "a.py").write_text(
+        "import signal\ndef twice(x):\n    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    while True: pass\n",
+        encoding="utf-8",
+    )
+    asker = (
+        "import sys, time; from pathlib import Path; from lowerbound.course import saved; saved.GRACE = 1000\n"
+        "check = saved.Check(Path(sys.argv[1]), 'twice')\n"
+        "while not check.now: check.step(); time.sleep(0.01)\n"
+        "print(check._separate._process.pid, check._separate._folder.name, flush=True); time.sleep(1000)"
+    )
+    with subprocess.Popen([sys.executable, "-c", asker, place / "a.py"], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        number, folder = program.stdout.readline().split()
+        other = int(number)
+        program.kill()
+    end = time.monotonic() + 30
+    while _alive(other):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert not Path(folder).exists()
+
+
+def _alive(number):
+    """Whether a process runs; one that has ended and is not asked after any more (a zombie) does not."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_a_learners_own_modules_do_not_take_the_place_of_others(place):

@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -106,10 +108,23 @@ def main(folder: Path) -> None:
 
         tell(at="ready")
         if not sys.stdin.buffer.readline():
-            return  # whoever has started it is gone
+            _leave(folder)
         request = json.loads(Path(folder, "request.json").read_text(encoding="utf-8"))
+        threading.Thread(target=_leave_with, args=(os.dup(0), folder), daemon=True).start()
         _silence()
         _try(request, known, tell)
+
+
+def _leave_with(pipe: int, folder: Path) -> None:
+    """End when whoever has started this Python is gone, even killed: what never ends must not outlive it."""
+    os.read(pipe, 1)
+    _leave(folder)
+
+
+def _leave(folder: Path) -> None:
+    """End at once, and clear away what whoever has started this Python cannot any more."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
 
 
 def _silence() -> None:
