@@ -65,6 +65,13 @@ STEPS = (
 )
 
 
+def step_of(left, bottom, width, height, colour):
+    """One step of the staircase."""
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((left, bottom), width, height, facecolor=colour, edgecolor="white", linewidth=1.5)
+
+
 @look.drawn
 def the_way_up(steps):
     """A staircase from images to the VAE and beyond: what each lesson added."""
@@ -73,23 +80,16 @@ def the_way_up(steps):
     shift = 0.28
     for height, (number, title, added, colour) in enumerate(steps):
         left = 0.1 + shift * height
-        axes.add_patch(look_rectangle(left, 0.12 + 0.43 * height, 7.85 - left, 0.40, colour))
+        axes.add_patch(step_of(left, 0.12 + 0.43 * height, 7.85 - left, 0.40, colour))
         axes.text(left + 0.12, 0.32 + 0.43 * height, number, va="center", weight="bold", fontsize=10)
         axes.text(left + 0.45, 0.32 + 0.43 * height, title, va="center", weight="bold", fontsize=8.5)
         axes.text(7.75, 0.32 + 0.43 * height, added, va="center", ha="right", fontsize=8)
     for place, (words, colour) in enumerate((("autoencoders", AE), ("probability", VAE), ("craft", CRAFT))):
-        axes.add_patch(look_rectangle(0.12, 4.55 - 0.3 * place, 0.22, 0.2, colour))
+        axes.add_patch(step_of(0.12, 4.55 - 0.3 * place, 0.22, 0.2, colour))
         axes.text(0.42, 4.65 - 0.3 * place, words, va="center", fontsize=8.5)
     axes.set(xlim=(0, 8), ylim=(0, 5))
     axes.set_axis_off()
     return figure
-
-
-def look_rectangle(left, bottom, width, height, colour):
-    """A step."""
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((left, bottom), width, height, facecolor=colour, edgecolor="white", linewidth=1.5)
 
 
 lesson.show(the_way_up(STEPS))
