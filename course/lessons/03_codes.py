@@ -41,7 +41,8 @@ linear_losses = train_autoencoder(linear, lesson.train.pixels, epochs=lesson.epo
 # %%
 conv = ConvAutoencoder(lesson.image_shape, K, filter_size=lesson.filter_size).to(lesson.device)
 lesson.fast_start(conv, lesson.train.pixels, K)
-conv_losses = train_autoencoder(conv, lesson.train.pixels, epochs=lesson.epochs(fast=4, full=20), batch_size=50)
+conv_losses = train_autoencoder(conv, lesson.train.pixels, epochs=lesson.epochs(fast=3, full=20), batch_size=50)
+
 
 # %%
 def in_parts(function, values):
@@ -56,7 +57,11 @@ codes = {"linear": in_parts(linear.encode, x_test), "conv": in_parts(conv.encode
 again = {"linear": in_parts(linear.decode, codes["linear"]), "conv": in_parts(conv.decode, codes["conv"])}
 errors = {model: float(((images - x_test) ** 2).mean()) for model, images in again.items()}
 lesson.show(curves.losses({"linear": linear_losses, "conv": conv_losses}))
-lesson.show(figures.reconstructions(lesson.test.pixels[:7], {model: images[:7].numpy() for model, images in again.items()}, errors=errors, k=K))
+lesson.show(
+    figures.reconstructions(
+        lesson.test.pixels[:7], {model: images[:7].numpy() for model, images in again.items()}, errors=errors, k=K
+    )
+)
 
 # %% [markdown] section="2" title="A map of the codes" minutes=9
 # A code has $K$ numbers, a sheet of paper has two. A map must leave something out, and the least is lost along the directions in which the codes vary most: their two **principal axes**, the eigenvectors of their covariance with the
@@ -64,6 +69,7 @@ lesson.show(figures.reconstructions(lesson.test.pixels[:7], {model: images[:7].n
 #
 # The colours are the images' classes. Remember that **no class was ever told to either model**. If a class lies together, the autoencoder has found out by itself that these images have much in common. (The colours were chosen to
 # stay apart for colour-blind readers, and the points are drawn in random order, so that no class hides the others.)
+
 
 # %%
 def two_axes(codes):
@@ -90,6 +96,7 @@ lesson.show(maps.codes_map(places, labels, names, fractions=fractions))
 #
 # The first point can be checked. For every test image we look for its nearest neighbour, once among all $K$ numbers and once on the map, and ask how often it is of the same class:
 
+
 # %%
 def neighbours_agree(places, labels):
     """How often, in percent, the nearest other point is of the same class."""
@@ -105,7 +112,9 @@ else:
     print(f"{'nearest neighbour of the same class':38}{'in the pixels':>15}{'in all of h':>13}{'on the map':>12}")
     in_pixels = neighbours_agree(x_test.flatten(1), labels)
     for model, values in codes.items():
-        print(f"{model:38}{in_pixels:14.0f}%{neighbours_agree(values, labels):12.0f}%{neighbours_agree(places[model], labels):11.0f}%")
+        print(
+            f"{model:38}{in_pixels:14.0f}%{neighbours_agree(values, labels):12.0f}%{neighbours_agree(places[model], labels):11.0f}%"
+        )
 
 # %% [markdown] response="map_of_codes"
 # Which classes lie apart on the map, which ones mix? Pick a pair that mixes and say what these images have in common, in the eyes of a model that only ever compares pixels.
@@ -125,6 +134,7 @@ else:
 #
 # **Exercise: `interpolate`.** It gets two vectors of $K$ numbers and a number of steps, and gives the points `[steps, K]`: the first is `start`, the last is `end`.
 
+
 # %% exercise="interpolate"
 def interpolate(start: Tensor, end: Tensor, steps: int = 11) -> Tensor:
     """Points [steps, K] in equal steps on the straight line from one vector [K] to another."""
@@ -135,6 +145,7 @@ def interpolate(start: Tensor, end: Tensor, steps: int = 11) -> Tensor:
     return (1 - t) * start + t * end
     # END SOLUTION
 
+
 # %%
 interpolate = lesson.check("interpolate", interpolate)
 
@@ -143,6 +154,7 @@ interpolate = lesson.check("interpolate", interpolate)
 # bottom row?
 #
 # (With MNIST this is more telling than with CIFAR-10. If someone in your group has the other data set, look at both screens.)
+
 
 # %%
 def random_pair():
@@ -157,7 +169,11 @@ def three_ways(first, second, steps=11):
     """Images [steps, C, H, W] on the three ways between two test images."""
     pixels = interpolate(x_test[first].flatten(), x_test[second].flatten(), steps).unflatten(1, lesson.image_shape)
     ways = {model: interpolate(codes[model][first], codes[model][second], steps) for model in codes}
-    return {"pixels": pixels, "linear": in_parts(linear.decode, ways["linear"]), "conv": in_parts(conv.decode, ways["conv"])}
+    return {
+        "pixels": pixels,
+        "linear": in_parts(linear.decode, ways["linear"]),
+        "conv": in_parts(conv.decode, ways["conv"]),
+    }
 
 
 # %%
@@ -181,6 +197,7 @@ lesson.show(figures.interpolation({way: images.numpy() for way, images in ways.i
 # since the two shares of $\mathbf b$ add up to one. So the linear model shows nothing but a double exposure, one reconstruction laid over the other. It cannot do otherwise, whatever $K$ is and however long it is trained. The cell below compares each row with the blend of its
 # own two ends:
 
+
 # %%
 def distance_from_blend(images):
     """Root mean squared difference, per value, of images on a way from the blend of its first and last; at each step."""
@@ -189,7 +206,9 @@ def distance_from_blend(images):
 
 
 for way, images in ways.items():
-    print(f"{way:8} differs from the blend of its two ends by at most {distance_from_blend(images).max():.6f} per value")
+    print(
+        f"{way:8} differs from the blend of its two ends by at most {distance_from_blend(images).max():.6f} per value"
+    )
 
 # %% [markdown]
 # **The third row is something else.** Its decoder bends straight lines, so that strokes can move in place of fading out and in. Sometimes what comes up half way is an image of a *third* class, which belongs to neither end; sometimes it is nothing at all, a smudge no one would have drawn.
@@ -236,7 +255,11 @@ def emptiness(t, empty):
     axes.fill_between(t, low, high, color="#009E73", alpha=0.2, linewidth=0, label="half of all pairs")
     axes.plot(t, middle, "^-", color="#009E73", label="median over 100 pairs")
     axes.axhline(1, color="black", linestyle="--", label="a test image's own code, typically")
-    axes.set(xlabel="t, the way from one code to the other", ylabel="distance to the nearest\ntraining code, relative", ylim=(0, None))
+    axes.set(
+        xlabel="t, the way from one code to the other",
+        ylabel="distance to the nearest\ntraining code, relative",
+        ylim=(0, None),
+    )
     axes.legend(loc="lower center", ncols=3, fontsize="small")
     return figure
 

@@ -49,7 +49,7 @@ K = min(lesson.suggested_k, len(lesson.train) - 1)
 P = math.prod(lesson.image_shape)
 model = ConvAutoencoder(lesson.image_shape, K, filter_size=lesson.filter_size).to(lesson.device)
 lesson.fast_start(model, lesson.train.pixels, K)
-losses = train_autoencoder(model, lesson.train.pixels, epochs=lesson.epochs(fast=4, full=20), batch_size=50)
+losses = train_autoencoder(model, lesson.train.pixels, epochs=lesson.epochs(fast=3, full=20), batch_size=50)
 
 
 def in_parts(function, values):
@@ -68,6 +68,7 @@ print(f"K = {K}: test MSE {test_mse:.4f} per pixel")
 # **Exercise: `generate_images`.** Draw `number` codes of `latent_dim` components from $\mathcal N(\mathbf 0, \mathbf I)$, and decode all of them at once. Nothing will be learned from these images, so no gradients
 # need to be kept.
 
+
 # %% exercise="generate_images"
 def generate_images(decode, latent_dim: int, number: int, device: torch.device | str = "cpu") -> Tensor:
     """New images [number, C, H, W], decoded from codes that are drawn from N(0, I)."""
@@ -78,6 +79,7 @@ def generate_images(decode, latent_dim: int, number: int, device: torch.device |
     with torch.no_grad():
         return decode(z)
     # END SOLUTION
+
 
 # %%
 generate_images = lesson.check("generate_images", generate_images)
@@ -99,11 +101,11 @@ lesson.show(figures.samples_of(some.pixels, some.labels, lesson.images.class_nam
 # places in the space of codes nothing was ever said. So the question is whether our draws fall where the codes are. Nobody told the encoder to put its codes where $\mathcal N(\mathbf 0, \mathbf I)$ draws them; it was free to
 # use any scale, any centre, any shape. Let us look at what it chose.
 
+
 # %%
 @look.drawn
 def spread_of(codes):
     """Left the standard deviation of codes along each of their principal axes; right codes and prior draws on the first two."""
-    mean = codes.mean(0)
     variances, axes_of_codes = np.linalg.eigh(np.cov(codes, rowvar=False))
     scales, directions = np.sqrt(np.maximum(variances[::-1], 1e-12)), axes_of_codes[:, ::-1]
     figure = look.canvas(look.WIDTH, 3.9)
@@ -114,9 +116,9 @@ def spread_of(codes):
     left.set(yscale="log", xlabel="principal axis of the codes", ylabel="standard deviation along it")
     left.set_ylim(min(scales.min(), 1) / 1.6, max(scales.max(), 1) * 2.2)
     left.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    left.yaxis.set_minor_formatter(lambda value, _: "")
+    left.minorticks_off()
     left.legend(loc="upper right", fontsize="small")
-    shown = (codes[:2000] - 0) @ directions[:, :2]
+    shown = codes[:2000] @ directions[:, :2]
     prior = np.random.default_rng(0).standard_normal((500, 2))
     quiet = {"sketch_params": None, "linewidths": 0}
     right.scatter(*shown.T, s=6, color="#009E73", alpha=0.5, label="codes of images", **quiet)
@@ -139,8 +141,10 @@ z = torch.randn(len(test_codes), K)
 print(f"from a test image's code to the nearest training code: {nearest(test_codes):.2f}")
 print(f"from a draw of N(0, I) to the nearest training code:   {nearest(z):.2f}")
 centre = codes.mean(0)
-print(f"distance of the codes from 0: {codes.norm(dim=1).mean():.2f} ± {codes.norm(dim=1).std():.2f}; of draws: {z.norm(dim=1).mean():.2f} ± {z.norm(dim=1).std():.2f}; "
-      f"of the codes' mean: {centre.norm():.2f}")
+print(
+    f"distance of the codes from 0: {codes.norm(dim=1).mean():.2f} ± {codes.norm(dim=1).std():.2f}; of draws: {z.norm(dim=1).mean():.2f} ± {z.norm(dim=1).std():.2f}; "
+    f"of the codes' mean: {centre.norm():.2f}"
+)
 
 # %% [markdown]
 # If the codes were distributed as $\mathcal N(\mathbf 0, \mathbf I)$, every triangle in the left panel would lie on the dashed line, and on the right both clouds would be one. They are not: some directions are far wider than 1,
@@ -154,8 +158,12 @@ root = torch.linalg.cholesky(covariance + 1e-9 * covariance.trace() * torch.eye(
 torch.manual_seed(0)
 z = (centre + torch.randn(25, K, dtype=torch.float64) @ root.T).float()
 own_spread = in_parts(model.decode, z)
-lesson.show(figures.samples_grid({"conv": own_spread.numpy()}, prior="a normal with the mean and covariance of the codes"))
-print(f"from such a draw to the nearest training code: {nearest((centre + torch.randn(len(test_codes), K, dtype=torch.float64) @ root.T).float()):.2f}")
+lesson.show(
+    figures.samples_grid({"conv": own_spread.numpy()}, prior="a normal with the mean and covariance of the codes")
+)
+print(
+    f"from such a draw to the nearest training code: {nearest((centre + torch.randn(len(test_codes), K, dtype=torch.float64) @ root.T).float()):.2f}"
+)
 
 # %% [markdown]
 # Often better, still not good. The codes have a shape that is no ellipse: classes form clumps, and there are empty places between them, which you crossed on your walks in lesson 3. There are two ways out. One is to *learn* the prior,
@@ -185,10 +193,12 @@ print(f"from such a draw to the nearest training code: {nearest((centre + torch.
 #
 # Here is the whole thing small enough to be drawn: codes of a single number, "images" of two.
 
+
 # %%
 @look.drawn
 def density_network(noise=0.18):
     """A prior over one number, the curve that a decoder bends it to in the plane, and the density that noise makes of the curve."""
+
     def decode(z):
         return np.stack([1.3 * np.tanh(0.9 * z) + 0.25 * z, 0.9 * np.sin(1.9 * z)], -1)
 
@@ -236,6 +246,7 @@ lesson.show(density_network())
 # That is **maximum likelihood**: choose the parameters under which the images that were seen are most likely. Minimising a divergence from something unknown has become maximising a sum over known images, and sums over images are what
 # we can do with minibatches and gradients. Here it is for images of a single number, with the decoder $f(z; w) = w z$ and noise of standard deviation 0.6, for which the integral can be done on paper: $x$ is a sum of two normal numbers, so $p(x; w) = \mathcal N(x; 0, w^2 + 0.6^2)$.
 
+
 # %%
 @look.drawn
 def likelihood_of_a_line(true_weight=1.2, noise=0.6, number=300):
@@ -249,8 +260,16 @@ def likelihood_of_a_line(true_weight=1.2, noise=0.6, number=300):
     left.hist(data, 30, density=True, color="#d5d5d5", label=f"{number} data from p_true")
     for weight, line, colour in ((0.3, ":", "#8a6d00"), (true_weight, "-", "black"), (3.0, "--", "#5a3e85")):
         variance = weight**2 + noise**2
-        left.plot(x, np.exp(-(x**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance), line, color=colour, label=f"p(x; w = {weight:g})")
-        right.plot(weight, -0.5 * ((data**2).mean() / variance + np.log(2 * np.pi * variance)), "o", color=colour, zorder=3)
+        left.plot(
+            x,
+            np.exp(-(x**2) / (2 * variance)) / np.sqrt(2 * np.pi * variance),
+            line,
+            color=colour,
+            label=f"p(x; w = {weight:g})",
+        )
+        right.plot(
+            weight, -0.5 * ((data**2).mean() / variance + np.log(2 * np.pi * variance)), "o", color=colour, zorder=3
+        )
     left.set(xlabel="x", ylabel="density", ylim=(0, 0.95))
     left.legend(fontsize="small", loc="upper right")
     weights = np.linspace(0, 3.5, 300)
@@ -288,6 +307,7 @@ lesson.show(likelihood_of_a_line())
 #
 # **Exercise: `log_evidence_by_sampling`.** It gets a function `log_likelihood`, which gives the $\ell_s$ `[number]` of codes `[number, latent_dim]`. Draw from the prior, and return the logarithm of the *mean* of the likelihoods.
 
+
 # %% exercise="log_evidence_by_sampling"
 def log_evidence_by_sampling(log_likelihood, latent_dim: int, number: int) -> Tensor:
     """log p(x) in nats, estimated from so many draws of the prior N(0, I)."""
@@ -298,6 +318,7 @@ def log_evidence_by_sampling(log_likelihood, latent_dim: int, number: int) -> Te
     return torch.logsumexp(log_likelihood(codes), 0) - math.log(number)
     # END SOLUTION
 
+
 # %%
 log_evidence_by_sampling = lesson.check("log_evidence_by_sampling", log_evidence_by_sampling)
 
@@ -307,6 +328,7 @@ log_evidence_by_sampling = lesson.check("log_evidence_by_sampling", log_evidence
 #
 # Beside the estimate we watch how many draws really count. If the $S$ likelihoods are all alike, all draws count; if one of them outweighs all others, the estimate stands on that one draw. The **effective number of draws**
 # $\big(\sum_s p_s\big)^2 / \sum_s p_s^2$, with $p_s = p(\mathbf x \mid \mathbf z_s)$, is $S$ in the first case and 1 in the second.
+
 
 # %%
 def log_normal(value, mean, sigma):
@@ -348,11 +370,26 @@ def in_many_dimensions(dimensions, draws, errors, effective):
     figure = look.canvas(look.WIDTH, 3.5)
     left, right = figure.subplots(1, 2)
     left.axhline(0, color="#009E73", linestyle="--", label="log p(x), exactly")
-    left.plot(np.repeat(dimensions, errors.shape[1]), errors.ravel(), "o", color="black", markersize=3, alpha=0.5, label="estimates, one image each")
+    left.plot(
+        np.repeat(dimensions, errors.shape[1]),
+        errors.ravel(),
+        "o",
+        color="black",
+        markersize=3,
+        alpha=0.5,
+        label="estimates, one image each",
+    )
     left.plot(dimensions, errors.mean(1), color="black", linewidth=1.2, label="their mean")
     left.set(xlabel="K, dimensions of z", ylabel="error of the estimate, nats")
     left.legend(loc="lower left", fontsize="small")
-    right.plot(dimensions, np.exp(np.log(effective).mean(1)), "o-", color="black", markersize=4, label="of one estimate, typically")
+    right.plot(
+        dimensions,
+        np.exp(np.log(effective).mean(1)),
+        "o-",
+        color="black",
+        markersize=4,
+        label="of one estimate, typically",
+    )
     right.axhline(draws, color=look.QUIET, linestyle=":", label=f"draws made: {draws:,}")
     right.axhline(1, color="#009E73", linestyle="--", label="a single draw")
     right.set(yscale="log", xlabel="K, dimensions of z", ylabel="effective number of draws", ylim=(0.6, draws * 3))
@@ -379,12 +416,16 @@ six = x_test[:6].flatten(1)
 
 def log_likelihood_of(x):
     """The function codes [n, K] to log p(x|z) [n] of one image."""
-    return lambda codes: in_parts(lambda part: log_normal(x.to(part.device), model.decode(part).flatten(1), sigma), codes)
+    return lambda codes: in_parts(
+        lambda part: log_normal(x.to(part.device), model.decode(part).flatten(1), sigma), codes
+    )
 
 
 torch.manual_seed(0)
 for run in range(1, 4):
-    print(f"run {run}: log p(x) of the first image from {number:,} draws: {float(log_evidence_by_sampling(log_likelihood_of(six[0]), K, number)):10.1f} nats")
+    print(
+        f"run {run}: log p(x) of the first image from {number:,} draws: {float(log_evidence_by_sampling(log_likelihood_of(six[0]), K, number)):10.1f} nats"
+    )
 z = torch.randn(number, K)
 log_weights = torch.stack([log_likelihood_of(x)(z) for x in six])  # [6, number]
 print("effective number of draws for each image:", ", ".join(f"{effective_number(row):.1f}" for row in log_weights))
@@ -393,7 +434,11 @@ print("log p(x|z) of the best draw:             ", ", ".join(f"{value:.0f}" for 
 print("log p(x|z) at the encoder's code:        ", ", ".join(f"{value:.0f}" for value in at_code))
 best_draws = in_parts(model.decode, z[log_weights.argmax(1)])
 from_encoder = in_parts(model.decode, test_codes[:6])
-lesson.show(figures.reconstructions(x_test[:6].numpy(), {"encoder's code": from_encoder.numpy(), f"best of {number:,}": best_draws.numpy()}))
+lesson.show(
+    figures.reconstructions(
+        x_test[:6].numpy(), {"encoder's code": from_encoder.numpy(), f"best of {number:,}": best_draws.numpy()}
+    )
+)
 
 # %% [markdown]
 # The estimates of one and the same number differ by many nats from run to run, because each stands on one draw. The encoder's code is hundreds or thousands of nats better than the best draw: that is where the integral gets nearly all of its value, and no draw came near.

@@ -84,6 +84,7 @@ print(f"an image has P = {P:,} values, its code K = {K}; the recognition model g
 # **Exercise: `rsample`.** It gets a batch of $\phi$, of shape `[b, K + 1]`, and gives `number` codes for each, of shape
 # `[b, number, K]`. Each code has noise of its own.
 
+
 # %% exercise="rsample"
 def rsample(phi: Tensor, number: int) -> Tensor:
     """Draw codes z ~ q(z; phi): from phi [b, K + 1], whose last column is log sigma, codes [b, number, K]."""
@@ -95,6 +96,7 @@ def rsample(phi: Tensor, number: int) -> Tensor:
     noise = torch.randn(len(phi), number, phi.shape[1] - 1, dtype=phi.dtype, device=phi.device)
     return mean + sigma * noise
     # END SOLUTION
+
 
 # %%
 rsample = lesson.check("rsample", rsample)
@@ -117,7 +119,9 @@ lesson.show(spread.circles(phi.numpy(), codes.numpy()))
 for dimensions in (1, 2, 5, 20, 64):
     radius = rsample(torch.zeros(1, dimensions + 1), 4000).norm(dim=2)  # mean 0 and log sigma 0, so sigma 1
     within = 100 * (radius < 2).float().mean()
-    print(f"K = {dimensions:2}: {within:5.1f} % within two sigma; distance {radius.mean():.2f} ± {radius.std():.2f}, root of K {dimensions**0.5:.2f}")
+    print(
+        f"K = {dimensions:2}: {within:5.1f} % within two sigma; distance {radius.mean():.2f} ± {radius.std():.2f}, root of K {dimensions**0.5:.2f}"
+    )
 
 # %% [markdown]
 # ## Other families
@@ -127,6 +131,7 @@ for dimensions in (1, 2, 5, 20, 64):
 # `sigma` has one more axis. A **full** covariance may also be tilted against the axes and takes $K + K(K+1)/2$ numbers.
 # PyTorch has it as `torch.distributions.MultivariateNormal`. We write our own functions for the isotropic family: they are short,
 # and after writing them you know what they do.
+
 
 # %%
 @look.drawn
@@ -164,6 +169,7 @@ lesson.show(families())
 # **Exercise: `log_p_x`.** Images `x` have shape `[b, C, H, W]`; the decoder gave `n` means for each, from `n` codes, of shape `[b, n, C, H, W]`.
 # The answer is a number for each image and draw, `[b, n]`, with all constants. `sigma` may be a number or a tensor.
 
+
 # %% exercise="log_p_x"
 def log_p_x(x: Tensor, means: Tensor, sigma: Tensor | float) -> Tensor:
     """log p(x|z), nats per image and draw [b, n], of images [b, C, H, W] given means [b, n, C, H, W] and pixel noise sigma."""
@@ -176,6 +182,7 @@ def log_p_x(x: Tensor, means: Tensor, sigma: Tensor | float) -> Tensor:
     return -0.5 * (error / variance + torch.log(2 * math.pi * variance)).sum((2, 3, 4))
     # END SOLUTION
 
+
 # %%
 log_p_x = lesson.check("log_p_x", log_p_x)
 
@@ -187,6 +194,7 @@ log_p_x = lesson.check("log_p_x", log_p_x)
 # For a fixed $\sigma_x$ a smaller error is a higher likelihood, nothing new. But $\sigma_x$ now says *how much* an error costs. A small one
 # is **strict**: each error weighs heavily. A large one is **lax**: errors pass as noise, but the second term charges for so much
 # noise. In between lies the best value, and the derivative with respect to $\sigma_x^2$ says where: at $\sigma_x^2 = \mathrm{MSE}$.
+
 
 # %%
 @look.drawn
@@ -226,7 +234,9 @@ lesson.show(noise_levels(P))
 # the same data on the same scale.
 
 # %%
-print(f"P/2 log 2 pi = {P / 2 * math.log(2 * math.pi):,.1f} nats per image; P log 255 = {P * math.log(255):,.1f} nats per image")
+print(
+    f"P/2 log 2 pi = {P / 2 * math.log(2 * math.pi):,.1f} nats per image; P log 255 = {P * math.log(255):,.1f} nats per image"
+)
 
 # %% [markdown] section="4" title="How far is q from the prior?" minutes=7
 # The second ingredient compares two distributions over codes: $q(\mathbf z; \phi)$, where we would search for this image, and the
@@ -244,6 +254,7 @@ print(f"P/2 log 2 pi = {P / 2 * math.log(2 * math.pi):,.1f} nats per image; P lo
 # **Exercise: `kl_by_sampling`.** From codes `[b, n, K]` that were drawn from the $q$ of `phi`, `[b, K + 1]`, the estimate for each image, `[b]`:
 # summed over the $K$ components, averaged over the $n$ draws.
 
+
 # %% exercise="kl_by_sampling"
 def kl_by_sampling(codes: Tensor, phi: Tensor) -> Tensor:
     """KL(q || p) estimated from draws of q, nats per image [b]: from codes [b, n, K] and phi [b, K + 1]."""
@@ -257,6 +268,7 @@ def kl_by_sampling(codes: Tensor, phi: Tensor) -> Tensor:
     return (log_q - log_p).sum(2).mean(1)
     # END SOLUTION
 
+
 # %%
 kl_by_sampling = lesson.check("kl_by_sampling", kl_by_sampling)
 
@@ -268,6 +280,7 @@ kl_by_sampling = lesson.check("kl_by_sampling", kl_by_sampling)
 #
 # **Exercise: `kl_closed_form`.** From `phi`, `[b, K + 1]`, the exact number for each image, `[b]`.
 
+
 # %% exercise="kl_closed_form"
 def kl_closed_form(phi: Tensor) -> Tensor:
     """KL(q || p) exactly, nats per image [b], of phi [b, K + 1]."""
@@ -277,8 +290,10 @@ def kl_closed_form(phi: Tensor) -> Tensor:
     return 0.5 * (mean**2 + (2 * log_sigma).exp() - 1 - 2 * log_sigma).sum(1)
     # END SOLUTION
 
+
 # %%
 kl_closed_form = lesson.check("kl_closed_form", kl_closed_form)
+
 
 # %%
 @look.drawn
@@ -334,6 +349,7 @@ lesson.show(two_ways_to_kl(torch.tensor([[1.0, -0.5, 0.3, 0.8, -0.7]])))
 #
 # It gives the ELBO of each image, `[b]`, in nats. Use one and the same set of draws for both terms.
 
+
 # %% exercise="elbo"
 def elbo(x: Tensor, phi: Tensor, decode, sigma: Tensor | float, number: int) -> Tensor:
     """The evidence lower bound estimated from so many draws of q, nats per image [b]."""
@@ -345,6 +361,7 @@ def elbo(x: Tensor, phi: Tensor, decode, sigma: Tensor | float, number: int) -> 
     reconstruction = log_p_x(x, decode(codes), sigma).mean(1)
     return reconstruction - kl_by_sampling(codes, phi)
     # END SOLUTION
+
 
 # %%
 elbo = lesson.check("elbo", elbo)
@@ -378,6 +395,7 @@ x = torch.from_numpy(some / 255)
 log_p = torch.from_numpy(pca.score_samples(some))  # log p(x), exactly
 print(f"K = {K}, sigma of the noise {sigma:.3f}; log p(x) of the first test image: {log_p[0]:.1f} nats")
 
+
 # %%
 @look.drawn
 def tug_of_war(image, log_p_of_image):
@@ -393,7 +411,12 @@ def tug_of_war(image, log_p_of_image):
     reconstruction, kl = np.array(rows).T
     figure = look.canvas(look.WIDTH, 4.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
-    upper.plot(sigmas, reconstruction - reconstruction.max(), color=look.RECONSTRUCTION, label="reconstruction, less its best value")
+    upper.plot(
+        sigmas,
+        reconstruction - reconstruction.max(),
+        color=look.RECONSTRUCTION,
+        label="reconstruction, less its best value",
+    )
     upper.plot(sigmas, -kl, color=look.KL, label="minus KL(q || prior)")
     upper.set_ylabel("nats")
     upper.set_ylim(1.6 * min((-kl).min(), -10), 8)
@@ -459,6 +482,7 @@ lesson.show(tug_of_war(x[:1], float(log_p[0])))
 # Here it is in a model with a single number as image and a single number as code, where all of this can be drawn exactly: $z \sim \mathcal N(0, 1)$, then $x = w z$ plus noise of standard deviation 0.6. On the left, $q$ is
 # moved along; on the right, $q$ stays, and the *decoder's* weight $w$ is moved.
 
+
 # %%
 def log_normal(value, mean, variance):
     """Log density of a normal distribution, nats."""
@@ -488,14 +512,28 @@ def bound_of_a_line(value=1.5, weight=1.0, noise=0.6):
     left.plot(means, bound, color="black", label="ELBO")
     left.fill_between(means, bound, height, color=green, alpha=0.15, linewidth=0, label="gap: KL(q || posterior)")
     left.plot(mean, height, "o", color="black")
-    left.annotate("q is the posterior:\nthe bound touches", (mean, height), (mean, height - 2.1), ha="center", arrowprops={"arrowstyle": "->"})
+    left.annotate(
+        "q is the posterior:\nthe bound touches",
+        (mean, height),
+        (mean, height - 2.1),
+        ha="center",
+        arrowprops={"arrowstyle": "->"},
+    )
     left.set(xlabel="mean of q; its spread is that of the posterior", ylabel="nats", ylim=(height - 4, height + 0.6))
     left.legend(loc="lower center", fontsize="small")
     weights_shown = np.linspace(0.15, 3.5, 300)
-    right.plot(weights_shown, log_normal(value, 0, weights_shown**2 + noise**2), color=green, linestyle="--", label="log p(x; w)")
+    right.plot(
+        weights_shown,
+        log_normal(value, 0, weights_shown**2 + noise**2),
+        color=green,
+        linestyle="--",
+        label="log p(x; w)",
+    )
     for place, line in ((0.4, ":"), (1.0, "-."), (2.4, "-")):
         bound = elbo_of_a_line(value, *posterior(place), weights_shown)
-        right.plot(weights_shown, bound, line, color="black", linewidth=1.3, label=f"ELBO, q the posterior of w = {place:g}")
+        right.plot(
+            weights_shown, bound, line, color="black", linewidth=1.3, label=f"ELBO, q the posterior of w = {place:g}"
+        )
         right.plot(place, log_normal(value, 0, place**2 + noise**2), "o", color="black")
     right.set(xlabel="w, the decoder's weight", ylim=(-4.4, -0.3))
     right.legend(loc="upper right", fontsize="small")
@@ -514,6 +552,7 @@ lesson.show(bound_of_a_line())
 #
 # And where the posterior is *not* in the family? Let the decoder be $f(z) = z^2$. Now $z$ and $-z$ explain $x$ equally well, the posterior has two peaks, and no normal distribution can be like it. The bound is still a bound; it
 # just never touches. With one number everything can be computed on a grid:
+
 
 # %%
 @look.drawn
@@ -544,7 +583,13 @@ def bound_of_a_parabola(value=1.5, noise=0.6):
     right.axhline(math.log(evidence), color="#009E73", linestyle="--", label="log p(x)")
     right.plot(means, table.max(1), color="black", label="ELBO, the spread of q at its best")
     right.set(xlabel="mean of q", ylabel="nats", ylim=(table.max() - 2.2, math.log(evidence) + 0.9))
-    right.annotate(f"even the best q is\n{gap:.2f} nats below", (mean, table.max()), (0, table.max() - 1.5), ha="center", arrowprops={"arrowstyle": "->"})
+    right.annotate(
+        f"even the best q is\n{gap:.2f} nats below",
+        (mean, table.max()),
+        (0, table.max() - 1.5),
+        ha="center",
+        arrowprops={"arrowstyle": "->"},
+    )
     right.legend(loc="upper center", fontsize="small")
     return figure
 
@@ -559,7 +604,9 @@ lesson.show(bound_of_a_parabola())
 
 # %%
 mean, spreads = exact_posterior(x)
-best = -0.5 * math.log(float((1 / spreads**2).mean()))  # log sigma of the best isotropic q: its precision is the mean of theirs
+best = -0.5 * math.log(
+    float((1 / spreads**2).mean())
+)  # log sigma of the best isotropic q: its precision is the mean of theirs
 
 
 def isotropic(log_sigma):
@@ -572,8 +619,10 @@ families_of_q = {
     "posterior mean, spread e times too wide": isotropic(best + 1),
     "posterior mean, best single spread": isotropic(best),
 }
-print(f"mean over {len(x)} test images, in nats per image; the standard deviation over draws is of one image and one draw\n")
-print(f"{'q':42}{'reconstruction':>15}{'KL':>9}{'ELBO':>11}{'gap':>9}{'over draws':>12}")
+print(
+    f"mean over {len(x)} test images, in nats per image; the standard deviation over draws is of one image and one draw\n"
+)
+print(f"{'q':42}{'reconstruction':>15}{'KL':>9}{'ELBO':>12}{'gap':>12}{'over draws':>12}")
 for name, q in families_of_q.items():
     torch.manual_seed(1)  # so that the draws here and within elbo are the same
     codes = rsample(q, 20)
@@ -581,7 +630,9 @@ for name, q in families_of_q.items():
     torch.manual_seed(1)
     bound = elbo(x, q, decode_linear, sigma, 20)
     scatter = torch.stack([elbo(x[:20], q[:20], decode_linear, sigma, 1) for _ in range(20)]).std(0).mean()
-    print(f"{name:42}{reconstruction.mean():15.1f}{kl.mean():9.1f}{bound.mean():11.1f}{(log_p - bound).mean():9.2f}{scatter:12.2f}")
+    print(
+        f"{name:42}{reconstruction.mean():15.1f}{kl.mean():9.1f}{bound.mean():12.1f}{(log_p - bound).mean():12.2f}{scatter:12.2f}"
+    )
 noise = torch.randn(len(x), 20, K, dtype=torch.float64)
 codes = mean[:, None] + spreads * noise  # a diagonal q, the exact posterior
 reconstruction = log_p_x(x, decode_linear(codes), sigma)
@@ -589,10 +640,12 @@ per_draw = reconstruction - (-0.5 * noise**2 - spreads.log() + 0.5 * codes**2).s
 kl = reconstruction - per_draw
 bound = per_draw.mean()
 name = "the posterior: one spread per component"
-print(f"{name:42}{reconstruction.mean():15.1f}{kl.mean():9.1f}{bound:11.1f}{log_p.mean() - bound:9.2f}{per_draw.std(1).mean():12.2f}")
+print(
+    f"{name:42}{reconstruction.mean():15.1f}{kl.mean():9.1f}{bound:12.1f}{log_p.mean() - bound:12.2f}{per_draw.std(1).mean():12.2f}"
+)
 
 # %% [markdown]
-# Read the table from top to bottom. The prior tells nothing (KL 0) and reconstructs terribly. With the right place but too wide, much is gained; with the best single spread the gap is small; and with the posterior it is **zero**, and so is
+# Read the table from top to bottom. The prior tells nothing (KL 0) and reconstructs terribly. With the right place but too wide, much is gained; with the best single spread the gap is smaller still; and with the posterior it is **zero**, and so is
 # the scatter: each single draw gives $\log p(\mathbf x)$ exactly. That must be so: $p(\mathbf x, \mathbf z)/p(\mathbf z \mid \mathbf x)$ was the same for every $\mathbf z$. It is also the cancelling of errors from section 4.
 #
 # Next time the decoder is a real one, nobody knows the posterior, and $q$ has to find it by climbing the ELBO.
