@@ -272,8 +272,14 @@ def test_a_learners_own_modules_do_not_take_the_place_of_others(place):
     (place / "random.py").write_text("raise SystemExit('mine')", encoding="utf-8")
     (place / "torch.py").write_text("raise SystemExit('mine')", encoding="utf-8")
     (place / "helper.py").write_text("def add(x, y): return x + y", encoding="utf-8")
-    (place / "a.py").write_text("from helper import add\ndef twice(x): return add(x, x)\n", encoding="utf-8")
-    assert outcomes(place / "a.py", "twice")["twice"][0] == "passed"
+    (place / "a.py").write_text(
+        "from helper import add\nbefore = lesson.piece('nothing')\n"
+        "def twice(x): return add(x, x)\ndef again(x): return before(x)\n",
+        encoding="utf-8",
+    )
+    found = outcomes(place / "a.py")
+    assert found["twice"][0] == "passed"
+    assert 'ended with InputError: there is no exercise "nothing"' in found["again"][1]
 
 
 def test_other_code_that_cannot_start_is_no_verdict(place, monkeypatch):

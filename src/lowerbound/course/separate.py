@@ -147,8 +147,13 @@ def _try(request: Mapping[str, Any], known: dict[str, Any], tell: Callable[..., 
     def piece(name: str) -> Any:
         try:
             return catalogue.reference(catalogue.find(name, known), known=known)
-        except InputError:
-            return None  # whoever uses it will say so
+        except InputError as error:
+            words = str(error)
+
+            def missing(*inputs: object, **options: object) -> None:  # noqa: ARG001  (stands for anything)
+                raise InputError(words)
+
+            return missing
 
     sys.path.append(request["folder"])  # behind everything else: modules of the learner's own
     os.chdir(request["folder"])
