@@ -1,22 +1,21 @@
 """A real page from a run, for whoever writes panels before the packer is there.
 
     PYTHONPATH=/where/onnx/is python lab/dev/make_fixture.py RUN OUT.html
+    python lab/dev/refill.py OUT.html        after each build: the same parts in the new template, in a second
 """
 
 import base64
 import gzip
 import html
-import io
 import json
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from lowerbound import report, sources
+from lowerbound.graphs import decoder_of, graphs
 from lowerbound.replicates import averaged
 from lowerbound.look import model_style
 from lowerbound.pca import PCA
@@ -25,50 +24,6 @@ from lowerbound.vae import VAE
 
 torch.set_num_threads(1)
 LAB = Path(__file__).resolve().parent.parent
-
-
-def affine(function, size, shape=None):
-    """A linear layer that does what an affine function of arrays does."""
-    rows = np.concatenate([np.zeros((1, size)), np.eye(size)]).astype(np.float32)
-    out = np.asarray(function(rows.reshape(-1, *(shape or (size,)))), np.float64).reshape(size + 1, -1)
-    layer = nn.Linear(size, out.shape[1])
-    layer.weight.data = torch.tensor((out[1:] - out[0]).T, dtype=torch.float32)
-    layer.bias.data = torch.tensor(out[0], dtype=torch.float32)
-    return layer
-
-
-class Decoder(nn.Module):
-    def __init__(self, model, k, shape):
-        super().__init__()
-        self.shape = shape
-        self.net = affine(model.inverse_transform, k) if isinstance(model, PCA) else model.decoder
-
-    def forward(self, z):
-        x = self.net(z)
-        return (x if isinstance(x, torch.Tensor) else x.mean).reshape(-1, *self.shape)
-
-
-class Encoder(nn.Module):
-    def __init__(self, model, shape):
-        super().__init__()
-        size = int(np.prod(shape))
-        self.spread = isinstance(model, VAE)
-        self.net = nn.Sequential(nn.Flatten(), affine(model.transform, size, shape)) if isinstance(model, PCA) else model.encoder
-
-    def forward(self, x):
-        q = self.net(x)
-        if isinstance(q, torch.Tensor):
-            return q
-        return (q.mean, q.stddev[:, :1]) if self.spread else q.mean
-
-
-def to_onnx(module, example, inputs, outputs):
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(module.eval(), (example,), buffer, input_names=inputs, output_names=outputs, dynamo=False,
-                          dynamic_axes={name: {0: "n"} for name in inputs + outputs})
-    return buffer.getvalue()
 
 
 def means(values, most=400):
@@ -96,7 +51,7 @@ def ascent(model, x, encoded):
             kept["steps"].append(step)
             kept["phi_mean"].append([round(v, 4) for v in mean.tolist()])
             kept["phi_log_spread"].append([round(v, 4) for v in log_spread.tolist()])
-            kept["elbo"].append(round(float(value), 3))
+            kept["elbo"].append(round(float(value.detach()), 3))
         adam.zero_grad()
         (-value).backward()
         adam.step()
@@ -172,15 +127,15 @@ def main(folder, out):
             assets["spectrum"] = np.asarray(model.components, "<f4").tobytes()
             spectrum = {"fractions": [float(v) for v in model.explained[: len(components) + 1]],
                         "mean": [round(float(v), 5) for v in model.mean], "total": float(model.total_variance)}
-        decoder = Decoder(model, k, shape)
+        decoder = decoder_of(model)
         check = np.round(np.random.default_rng(0).normal(size=k), 4)
         with torch.no_grad():
             answer = decoder(torch.tensor(check[None], dtype=torch.float32)).numpy()
         assets[f"check:{name}"] = answer.astype("<f4").tobytes()
         assets[f"codes:{name}"] = codes.astype("<f2").tobytes()
         assets[f"errors:{name}"] = ((model.inverse_transform(codes.astype(np.float32)) - test / 255.0) ** 2).mean((1, 2, 3)).astype("<f4").tobytes()
-        assets[f"decoder:{name}"] = to_onnx(decoder, torch.zeros(2, k), ["z"], ["x"])
-        assets[f"encoder:{name}"] = to_onnx(Encoder(model, shape), torch.zeros(2, *shape), ["x"], ["mean", "spread"][: 2 if isinstance(model, VAE) else 1])
+        made = graphs(model, test[:50])
+        assets[f"decoder:{name}"], assets[f"encoder:{name}"] = made.decoder, made.encoder
         variance = codes.var(0)
         row = next(row for row in metrics if row["model"] == name and row["k"] == k)
         models.append({

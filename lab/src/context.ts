@@ -12,6 +12,8 @@ export interface ModelMeta {
   readonly encoder: boolean;
   /** Whether it was made to sample from its prior. */
   readonly generates: boolean;
+  /** S, how many standard deviations q has for an image: 1, K, or 0 where codes are points; told where `rate` does not tell. */
+  readonly spread: number;
   readonly sigma: number | null;
   readonly prior: string;
   readonly mean: readonly number[];

@@ -65,9 +65,9 @@ async function start(root: HTMLElement): Promise<void> {
       problem(body, `This panel could not be shown: ${words(error)}`);
       console.error(error);
     }
-    document.body.dataset["state"] ??= "drawn";
     await pause(); // what is on top is seen before what is further down is made
   }
+  document.body.dataset["state"] = "drawn";
   document.body.dataset["panels"] = shown.map(({ id }) => id).join(" ");
   const wanted = state.get("panel", "");
   if (wanted) goTo(wanted, true);

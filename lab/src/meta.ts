@@ -53,12 +53,13 @@ const model: Read<ModelMeta> = (value, where) => {
   const of = fields(value, where);
   const k = of("k", whole(1, 100_000));
   const perCode = list(number, k);
+  const rate = of("rate", maybe(perCode));
   return {
     name: of("name", text), label: of("label", text), colour: of("colour", text), marker: of("marker", text), k,
     encoder: of("encoder", flag), generates: of("generates", flag), sigma: of("sigma", maybe(number)), prior: of("prior", text),
     mean: of("mean", perCode), axes: of("axes", list(perCode, k)), scale: of("scale", perCode),
     raw_mean: of("raw_mean", perCode), raw_scale: of("raw_scale", perCode), carries: of("carries", perCode),
-    rate: of("rate", maybe(perCode)), collapsed: of("collapsed", list(flag, k)), check: of("check", perCode),
+    rate, spread: of("spread", maybe(whole(0, k))) ?? (rate ? 1 : 0), collapsed: of("collapsed", list(flag, k)), check: of("check", perCode),
   };
 };
 

@@ -83,7 +83,7 @@ export async function loadModels(meta: Meta, asset: Asset, live: boolean): Promi
 async function loadModel(about: ModelMeta, meta: Meta, asset: Asset, graphs: ((name: string) => Graph) | null): Promise<Model> {
   const { name, k } = about;
   const codes = measured(fromHalf(await asset(`codes:${name}`)), meta.shown * k, `codes:${name}`);
-  const spread = about.rate ? fromHalf(await asset(`spread:${name}`)) : null;
+  const spread = about.spread ? fromHalf(await asset(`spread:${name}`)) : null;
   if (spread && spread.length !== meta.shown && spread.length !== meta.shown * k) measured(spread, meta.shown, `spread:${name}`);
   const errors = measured(new Float32Array(await asset(`errors:${name}`)), meta.shown, `errors:${name}`);
   const decoder = graphs?.(`decoder:${name}`);
