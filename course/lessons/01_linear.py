@@ -73,7 +73,7 @@ chosen = choose_k
 choose_k = lesson.check("choose_k", choose_k)
 # %%
 K = choose_k if choose_k is chosen else lesson.suggested_k  # nothing chosen yet: what suits images of this kind
-K = min(int(K), P // 2)
+K = max(1, min(int(K), P // 2, len(lesson.train) - 1))  # there must be something to leave out
 print(f"K = {K}: a code has {100 * K / P:.1f} % as many numbers as an image")
 if not lesson.suggested_k / 4 <= K <= 2 * lesson.suggested_k:
     print(f"that is unusual for these images; around {lesson.suggested_k} is common. Keep it if you want to see why!")
@@ -184,10 +184,11 @@ again = max(1, 10_000 // len(lesson.train))  # a small set of images is gone thr
 linear_losses = train_autoencoder(linear, lesson.train.pixels, epochs=lesson.epochs(fast=40 * again, full=20 * again))
 lesson.show(curves.losses({"linear": linear_losses}))
 # %% [markdown]
-# The curve falls steeply, bends, and goes on falling more and more slowly. The steep part is mostly the mean image:
-# the decoder's offset $\mathbf{b}$ learns what *all* images share, which is the cheapest gain there is. Then come the
-# directions in which images differ most, then finer ones. The jitter is due to the batches: each one happens to be a
-# little easier or harder.
+# The curve falls steeply, bends, and goes on falling more and more slowly. (The axis is cut at the top: the first few
+# losses are so high that they would flatten all the rest.) The steep part is mostly the mean image: the decoder's
+# offset $\mathbf{b}$ learns what *all* images share, which is the cheapest gain there is. Then come the directions in
+# which images differ most, then finer ones. The jitter is due to the batches: each one happens to be a little easier or
+# harder.
 #
 # How good is it? Ask the images it has never seen. (With $K P$ weights, an autoencoder could do well on its training
 # images by learning *them*, not what images are like.)
@@ -350,7 +351,7 @@ print(f"{int((shared > 0.99).sum())} of {K} directions agree to a cosine above 0
 # %%
 @look.drawn
 def components(rows: dict[str, np.ndarray]):
-    figure = look.canvas(look.WIDTH, 1.35 * len(rows))
+    figure = look.canvas(look.WIDTH, 1.1 * len(rows))
     panels = figure.subplots(len(rows), 8)
     for line, (name, pictures) in zip(panels, rows.items(), strict=True):
         for axes, picture in zip(line, pictures, strict=False):
@@ -386,7 +387,7 @@ lesson.show(components({"PCA": by_pca, "linear AE": by_training}))
 # decides on the *plane*, not on the *axes* within it. Let us see that happen, in numbers:
 # %%
 R = torch.randn(K, K, dtype=torch.float64)
-x = course.floats(lesson.test.pixels[:100]).flatten(1).double()
+x = course.floats(lesson.test.pixels).flatten(1).double()
 h = pca_encode(x)
 as_before = (pca_decode(h) - pca_decode(torch.linalg.solve(R, R @ h.T).T)).abs().max().item()
 print(f"codes mixed by a random matrix and unmixed in the decoder: pixels change by at most {as_before:.1g}")
@@ -397,7 +398,7 @@ for name_of, code in codes.items():
     apart = (correlation - torch.eye(K)).abs().sum() / max(1, K * (K - 1))
     print(f"{name_of}: the mean |correlation| between two numbers of a code is {apart:.2f}")
 # %% [markdown]
-# (PCA's codes are uncorrelated on the images that it was computed from. On a hundred test images a little correlation
+# (PCA's codes are uncorrelated on the images that it was computed from. On other images, a little correlation
 # is chance.)
 #
 # So: same error in the end, same plane, other axes. Is that a loss? Whoever wants to *read* single numbers of a code

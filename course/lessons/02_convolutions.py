@@ -43,7 +43,8 @@ from lowerbound.pca import PCA
 torch.manual_seed(2)
 shape = lesson.image_shape
 channels, height, width = shape
-K, filter_size = lesson.suggested_k, lesson.filter_size  # take your own K of lesson 1 here if you like
+K = min(lesson.suggested_k, len(lesson.train) - 1)  # or your own of lesson 1
+filter_size = lesson.filter_size
 LinearAutoencoder = lesson.piece("LinearAutoencoder")
 train_autoencoder = lesson.piece("train_autoencoder")
 print(f"images of {channels} x {height} x {width}, K = {K}, filters of {filter_size} x {filter_size}")
