@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -132,7 +132,7 @@ def run(command: list[str], name: str, folder: Path, environment: dict[str, str]
         fail(f"{name} failed (exit code {done.returncode}): {' | '.join(told[:3])[:400]}")
 
 
-def fail(reason: str) -> None:
+def fail(reason: str) -> NoReturn:
     """End the build with one line."""
     with contextlib.suppress(OSError):
         (LIVE / STAMP).unlink(missing_ok=True)
