@@ -9,6 +9,7 @@
 #     - "do PCA with the eigenvectors of the covariance"
 #     - "say in which sense the two are the same, and in which they are not"
 #   references:
+#     - "Eckart & Young, 1936, The approximation of one matrix by another of lower rank, https://doi.org/10.1007/BF02288367"
 #     - "Bourlard & Kamp, 1988, Auto-association by multilayer perceptrons and singular value decomposition, https://doi.org/10.1007/BF00332918"
 #     - "Baldi & Hornik, 1989, Neural networks and principal component analysis: learning from examples without local minima, https://doi.org/10.1016/0893-6080(89)90014-2"
 #     - "Plaut, 2018, From principal subspaces to principal components with linear autoencoders, https://arxiv.org/abs/1804.10253"
@@ -247,9 +248,10 @@ def pca_by_eigenvectors(mean: Tensor, covariance: Tensor, latent_dim: int):
 # %%
 pca_by_eigenvectors = lesson.check("pca_by_eigenvectors", pca_by_eigenvectors)
 # %% [markdown]
-# The mean and the covariance come from one pass over the training images. `PixelMoments` adds up whole numbers, so
-# that nothing is lost to rounding, however many images there are. (Of images larger than some 70 x 70 pixels the
-# covariance would fill the memory. Then the package's own PCA steps in, which only ever multiplies with it.)
+# The mean and the covariance come from one pass over the training images. `PixelMoments` adds up whole numbers, so that
+# nothing is lost to rounding, however many images there are. (Where images have more than 5,000 values, the covariance
+# has more than 25 million, and its eigenvectors take long. Then the package's own PCA steps in, which never writes the
+# covariance down and only multiplies with it.)
 # %%
 if P <= 5000:
     moments = PixelMoments(shape).add(lesson.train.pixels)
@@ -402,8 +404,8 @@ for name_of, code in codes.items():
 # is chance.)
 #
 # So: same error in the end, same plane, other axes. Is that a loss? Whoever wants to *read* single numbers of a code
-# must settle the axes by something else than reconstruction. PCA does it by order and right angles; a small penalty
-# on the weights comes near it (Kunin and others, 2019). And in lesson 4 we shall want codes that follow a given
+# must settle the axes by something else than reconstruction. PCA does it by order and right angles; with a
+# small penalty on the weights, they can be read off the trained decoder, too (Kunin and others, 2019). And in lesson 4 we shall want codes that follow a given
 # *distribution*, which is one more thing that the reconstruction error alone does not care about.
 #
 # How much variance the first $K$ components keep, and why that share is only a rough guide to choosing $K$, is what

@@ -113,6 +113,9 @@ scatters = functional.conv_transpose1d(torch.eye(8)[:, None], weights)[:, 0].T
 lesson.show(matrices(gathers.numpy(), scatters.numpy()))
 print("the right one is the left one transposed:", torch.equal(scatters, gathers.T))
 # %% [markdown]
+# (Our filters move in steps of one. With larger steps the copies can overlap unevenly, and images get a checkerboard
+# pattern: see Odena and others, 2016.)
+#
 # A transpose is not an inverse. It brings back the *size*, not the *contents*, as the next picture shows with a
 # filter that looks for edges. In a trained autoencoder the decoder has weights of its own. It may learn to undo about
 # what the encoder did; nothing forces it to.
