@@ -60,7 +60,7 @@ torch.manual_seed(6)
 conv_ae = ConvAutoencoder(lesson.image_shape, K, filter_size=lesson.filter_size)
 lesson.fast_start(conv_ae, lesson.train.pixels, K)
 conv_ae.to(lesson.device)
-losses = train_autoencoder(conv_ae, lesson.train.pixels, epochs=lesson.epochs(fast=3, full=20))
+losses = train_autoencoder(conv_ae, lesson.train.pixels, epochs=lesson.epochs(fast=4, full=20), batch_size=100 if lesson.full else 50)
 conv_ae.to(lesson.device).requires_grad_(False)  # from here on its weights are only read
 
 # %%
@@ -206,11 +206,12 @@ def both_terms(x, phi, sigma, number=256):
 
 
 # The same seed takes the same way, so a climb that stops early is the beginning of a longer one.
-stops = [stop for stop in (1, 3, 10, 30, 100, 300, 1000) if stop <= min(steps, 300)]
+stops = [stop for stop in (1, 3, 10, 30, 100) if stop < steps] + [steps]
 path = [torch.zeros(1, K + 1, device=x.device)]
-for stop in stops:
+for stop in stops[:-1]:
     torch.manual_seed(0)
     path.append(infer_phi(x, conv_ae.decode, 0.1, K, stop, rate=rate)[0])
+path.append(phi)
 terms = np.array([[float(term) for term in both_terms(x, each, 0.1)] for each in path])  # [stops + 1, 2]
 
 

@@ -207,7 +207,7 @@ print(f"from sigma 1 to 0.1 the term brings {P * math.log(10):,.0f} nats; it tak
 # %% [markdown] section="4" title="Train it" minutes=8
 # **Exercise.** Write what happens for each batch in `train_vae`. It is your training loop from lesson 1 with another objective: the mean ELBO of the batch, taken from `number` draws for each image. The rest is Adam's.
 #
-# More draws give a steadier gradient and cost as many passes through the decoder; since the batch averages over 100 images already, one draw will do. But if `number` is asked for, it must be *used*:
+# More draws give a steadier gradient and cost as many passes through the decoder; since the batch averages over many images already, one draw will do. But if `number` is asked for, it must be *used*:
 # an argument that nobody reads is the kind of mistake that no error message tells you.
 
 # %% exercise="train_vae"
@@ -258,7 +258,8 @@ torch.manual_seed(7)
 vae = WatchedVAE(lesson.image_shape, K, planes, side)
 lesson.fast_start(vae, lesson.train.pixels, K)
 vae.to(lesson.device)
-bounds = train_vae(vae, lesson.train.pixels, epochs=lesson.epochs(fast=4, full=20), number=10 if lesson.full else 1)
+draws, batch_size = (10, 100) if lesson.full else (1, 50)
+bounds = train_vae(vae, lesson.train.pixels, epochs=lesson.epochs(fast=4, full=20), number=draws, batch_size=batch_size)
 
 # %%
 kl = np.array(notes["kl"][: len(bounds)])
@@ -281,7 +282,7 @@ torch.manual_seed(7)
 conv_ae = ConvAutoencoder(lesson.image_shape, K, filter_size=side)
 lesson.fast_start(conv_ae, lesson.train.pixels, K)
 conv_ae.to(lesson.device)
-losses = train_autoencoder(conv_ae, lesson.train.pixels, epochs=lesson.epochs(fast=3, full=20))
+losses = train_autoencoder(conv_ae, lesson.train.pixels, epochs=lesson.epochs(fast=3, full=20), batch_size=100 if lesson.full else 50)
 conv_ae.to(lesson.device)
 
 # %%

@@ -213,10 +213,13 @@ for name, s in found.items():
 # learn its $\sigma_x$. Everything else stays: the same images, the same $K$, the same spread for each dimension of $q$.
 
 # %%
+import torch
+
 from lowerbound.posterior import DiagonalNormal
 from lowerbound.recipes import vae
 from lowerbound.settings import Settings, one_cycle
 
+torch.manual_seed(0)
 cured = vae(digits.image_shape, patients.K, start=lowerbound.PCA(patients.K).fit(train), posterior=DiagonalNormal)
 cured.fit(train, Settings(epochs=10, batch_size=100, learning_rate=3e-3, schedule=one_cycle))
 after = examine(cured, train, test, images=250, steps=40, gaps=0)

@@ -62,7 +62,9 @@ def admit(images: ImageSet) -> Iterator[Patient]:
         'healthy'
     """
     for name, make in zip((HEALTHY, *NAMES), (healthy, _a, _b, _c, _d, _e), strict=True):
-        yield _trained(name, images, *make(images.train.pixels))
+        with _same_weights():
+            made = make(images.train.pixels)
+        yield _trained(name, images, *made)
 
 
 def healthy(pixels: np.ndarray) -> tuple[VAE, np.ndarray, Settings]:
@@ -126,7 +128,7 @@ def _b(pixels: np.ndarray) -> tuple[VAE, np.ndarray, Settings]:
         decoder.linear.weight /= 5
         shift = decoder.linear.weight @ torch.full((K,), 4.0)
         decoder.bias.bias -= shift.view(pixels.shape[1:])
-    return model, pixels, _cycle(12)
+    return model, pixels, _cycle(16)
 
 
 def _c(pixels: np.ndarray) -> tuple[VAE, np.ndarray, Settings]:
@@ -135,8 +137,7 @@ def _c(pixels: np.ndarray) -> tuple[VAE, np.ndarray, Settings]:
 
     from lowerbound.recipes import NETWORKS, vae
 
-    with _same_weights():
-        model: Any = vae(pixels.shape[1:], K, NETWORKS["dense"])
+    model: Any = vae(pixels.shape[1:], K, NETWORKS["dense"])
     with torch.no_grad():
         model.decoder[0].layers[0].bias.fill_(-30.0)
     return model, pixels, _cycle(8, 2e-2)
@@ -148,8 +149,7 @@ def _d(pixels: np.ndarray) -> tuple[VAE, np.ndarray, Settings]:
     from lowerbound.recipes import NETWORKS, vae
     from lowerbound.settings import Settings
 
-    with _same_weights():
-        return vae(pixels.shape[1:], K, NETWORKS["dense"], likelihood=Normal(0.2)), pixels, Settings(6, 100, 1e-3)
+    return vae(pixels.shape[1:], K, NETWORKS["dense"], likelihood=Normal(0.2)), pixels, Settings(6, 100, 1e-3)
 
 
 def _e(pixels: np.ndarray) -> tuple[VAE, np.ndarray, Settings]:
