@@ -14,6 +14,7 @@ from lowerbound.eigen import Spectrum, principal
 from lowerbound.errors import InputError
 from lowerbound.evaluation import Generator, evaluate
 from lowerbound.events import events
+from lowerbound.film import Camera
 from lowerbound.formats import to_json
 from lowerbound.images import Images, ImageSet, on_disk
 from lowerbound.order import share
@@ -65,7 +66,7 @@ def fit(run: Run, images: ImageSet, processes: Processes, progress: Progress, sa
         model: Model = PCA(stored.latent_dim).fit_spectrum(spectrum)
         seconds, steps = time.monotonic() - began, 0
         if stored.recipe != "pca":
-            model, state = _train(run, place, model, learn, validation, processes, progress, say, warn)
+            model, state = _train(run, place, model, learn, validation, images.test, processes, progress, say, warn)
             seconds, steps = state.seconds, state.step
         else:
             run.save(stored, model)
@@ -143,6 +144,7 @@ def _train(
     pca: PCA,
     images: Images,
     validation: Any,
+    test: Images,
     processes: Processes,
     progress: Progress,
     say: Say,
@@ -151,8 +153,10 @@ def _train(
     """A model with all its epochs done, from its last checkpoint where there is one; and where its training stands."""
     stored = run.models[place]
     model = stored.build(pca, run.outside)
-    keep = Keep(partial(run.save_checkpoint, stored, model), partial(run.load_checkpoint, stored, model, warn))
+    film = _Filming(run, place, model, images, test)
+    keep = Keep(film.save, partial(run.load_checkpoint, stored, model, warn))
     state = keep.load()
+    film.begin(state)
     say(f"{stored.name}: {memory(model, images.pixels, stored.settings, processes)}")
     processes.tell({"place": place, "step": None if state is None else state.step})
     with ExitStack() as stack:
@@ -165,10 +169,12 @@ def _train(
             keep=keep,
             validation=validation,
             log=log,
+            watch=film.camera,
             processes=processes,
             progress=progress,
             task=stored.name,
         )
+    film.end(state)
     run.save(stored, model, state.history)
     if state.skipped:
         warn(
@@ -195,3 +201,35 @@ def _sigma(model: Model) -> float | None:
         return math.sqrt(model.noise_variance)
     sigma = model.likelihood.gauges().get("sigma") if isinstance(model, VAE) else None
     return None if sigma is None else float(sigma.detach())
+
+
+class _Filming:
+    """The film of a model's training, saved with every checkpoint: one that goes on from a checkpoint has all before it."""
+
+    def __init__(self, run: Run, place: int, model: Autoencoder | VAE, images: Images, test: Images) -> None:
+        self.run, self.stored, self.model, self.test = run, run.models[place], model, test
+        self.of_epoch = math.ceil(len(images) / self.stored.settings.batch_size)
+        self.camera: Camera | None = None
+
+    def begin(self, state: State | None) -> None:
+        """Go on with what was filmed before this state; repetitions with other seeds are not filmed."""
+        if not self.stored.replicate:
+            film = None if state is None else self.run.film(self.stored)
+            film = None if film is None or state is None else film.until(state.step)
+            begin, k = self.stored.settings.begin, self.stored.latent_dim
+            self.camera = Camera(
+                self.model, self.test.pixels, k, self.of_epoch, film if film and len(film.steps) else None, begin
+            )
+
+    def save(self, state: State) -> None:
+        """Save the film, and then the checkpoint: a film may know more than a checkpoint, not less."""
+        if self.camera is not None and self.camera.film is not None:
+            self.run.save_film(self.stored, self.camera.film)
+        self.run.save_checkpoint(self.stored, self.model, state)
+
+    def end(self, state: State) -> None:
+        """The last picture, and the losses on the way."""
+        if self.camera is not None:
+            self.camera.end(state.step)
+            if self.camera.film is not None:
+                self.run.save_film(self.stored, self.camera.film.with_loss(state.history["loss"]))

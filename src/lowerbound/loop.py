@@ -23,10 +23,13 @@ from lowerbound.settings import Settings
 from lowerbound.state import Keep, State
 from lowerbound.validation import parameters_of, validated
 
-__all__ = ["Log", "Loop"]
+__all__ = ["Log", "Loop", "Watch"]
 
 Log = Callable[[int, Mapping[str, float]], object]
 """Takes a step, and the means of what was measured since the last call."""
+
+Watch = Callable[[int, float], object]
+"""Takes a step and how much of the training is done: before the first step, and after every one."""
 
 SAVE_EVERY = 10.0  # seconds: what a power cut may cost
 LOOK_EVERY = 0.5  # seconds after which what was measured is fetched from the device
@@ -43,6 +46,10 @@ def _by_rate(model: nn.Module) -> list[dict[str, Any]]:
     weights = list(model.parameters())
     groups = {part: [each for each in weights if parts[id(each)] == part] for part in dict.fromkeys(parts.values())}
     return [{"params": params, "part": part} for part, params in groups.items()]
+
+
+def _nobody(step: int, fraction: float) -> None:
+    """Nobody watches."""
 
 
 class _Loss(nn.Module):
@@ -77,6 +84,7 @@ class Loop:
         validation: np.ndarray | None,
         log: Log | None,
         processes: Processes,
+        watch: Watch | None = None,
     ) -> None:
         if processes.size > 1 and getattr(model, "whole_batch", False):
             raise InputError(
@@ -84,7 +92,7 @@ class Loop:
                 "one process, or without free bits, an optimal sigma, MMD or a total correlation"
             )
         self.model, self.settings, self.keep, self.processes = model, settings, keep, processes
-        self.validation, self.log = validation, log
+        self.validation, self.log, self.watch = validation, log, watch or _nobody
         self.order = Order(len(pixels), settings.batch_size, settings.seed, pixels[:1].nbytes)
         self.pace = pace_of(settings, self.order.steps)
         state = replace(state)
@@ -138,6 +146,7 @@ class Loop:
     def go(self, asked: Callable[[], bool], advance: Advance) -> None:
         """Take steps until the training is over, or it was asked to stop."""
         stop, self.shown = False, self._done()
+        self.watch(self.state.step, self.state.fraction)
         while not self.over and not stop:
             step = self.state.step
             now = time.monotonic()
@@ -150,6 +159,7 @@ class Loop:
                     self.keep.save(self.standing())
                     self.saved = time.monotonic()
                 self._take(broken)
+                self.watch(self.state.step, self.state.fraction)
                 ends_epoch = self.state.step % self.order.steps == 0
                 if look or stop or ends_epoch or self.over or broken is True:
                     self._look(advance)

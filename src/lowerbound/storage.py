@@ -5,7 +5,7 @@
         metrics.json        of each model and K: errors and scores on the test images, seconds
         report.html         the page to open
         figures/            every figure as PNG and SVG
-        models/vae-k20/     model.json, model.safetensors, history.csv, and to train on from
+        models/vae-k20/     model.json, model.safetensors, history.csv, film.safetensors, and to train on from
                             checkpoint.safetensors and checkpoint-before.safetensors
 
 Weights are safetensors and settings JSON: nothing that is read here can run code.
@@ -30,6 +30,7 @@ from torch import nn
 from lowerbound import checkpoints
 from lowerbound.autoencoder import Autoencoder
 from lowerbound.errors import InputError, nearest
+from lowerbound.film import Film
 from lowerbound.formats import (
     check_like,
     pca_like,
@@ -262,6 +263,20 @@ class Run:
             write_whole(folder / "history.csv", to_csv(history))
         write_whole(folder / "model.json", to_json(stored.to_json()))
         write_whole(folder / "model.safetensors", to_bytes(tensors))
+
+    def save_film(self, stored: StoredModel, film: Film) -> None:
+        """Write what a model's training looked like."""
+        make_folder(self.folder(stored))
+        write_whole(self.folder(stored) / "film.safetensors", to_bytes(film.tensors()))
+
+    def film(self, stored: StoredModel) -> Film | None:
+        """What a model's training looked like; None where it was not filmed, or the film is of no use."""
+        file = self.folder(stored) / "film.safetensors"
+        if not file.is_file():
+            return None
+        with contextlib.suppress(InputError, ValueError):  # it is there to be looked at, and nothing depends on it
+            return Film.of(read_tensors(file))
+        return None
 
     def save_measured(self, stored: StoredModel, errors: np.ndarray, scores: np.ndarray | None) -> None:
         """Write what was measured of each test image ``[N]``: squared error per pixel, and the score where there is one."""

@@ -14,7 +14,7 @@ from lowerbound.devices import quickened, random_numbers_of
 from lowerbound.heap import kept
 from lowerbound.images import on_disk
 from lowerbound.interruption import deferred
-from lowerbound.loop import Log, Loop
+from lowerbound.loop import Log, Loop, Watch
 from lowerbound.processes import Alone, Processes
 from lowerbound.progress import Progress, quiet
 from lowerbound.settings import Settings
@@ -33,6 +33,7 @@ def run(
     keep: Keep | None = None,
     validation: np.ndarray | None = None,
     log: Log | None = None,
+    watch: Watch | None = None,
     processes: Processes | None = None,
     device: torch.device | None = None,
     progress: Progress = quiet,
@@ -48,6 +49,7 @@ def run(
         keep: Where the last good state is kept: saved now and then, after whole steps, and at the end; by default in memory.
         validation: Images uint8 ``[N, C, H, W]`` whose loss is taken after every epoch.
         log: Called now and then with what was measured.
+        watch: Called before the first step and after every one; must neither draw random numbers nor change the model.
         processes: Which share the work; by default this one alone.
         device: Where this one computes alone; by default the fastest device here.
         progress: Shown while training.
@@ -70,7 +72,7 @@ def run(
         kept(),
         deferred() as asked,
     ):
-        training = Loop(model, pixels, settings, state or State(), keep, validation, log, processes)
+        training = Loop(model, pixels, settings, state or State(), keep, validation, log, processes, watch)
         try:
             with progress(task, training.work) as advance:
                 training.go(asked, advance)
