@@ -56,6 +56,9 @@ for (let tries = 0; tries < 150; tries++) {
 if (script) lines.push(`script: ${JSON.stringify(await evaluate(script))}`);
 await new Promise((later) => setTimeout(later, 300));
 const size = (await evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")) as [number, number];
+// A window as high as the page: what lies beyond a window is not always painted.
+await tell("Emulation.setDeviceMetricsOverride", { width: Number(width), height: Math.min(size[1], 12_000), deviceScaleFactor: 1, mobile: false });
+await new Promise((later) => setTimeout(later, 300));
 const clip = { x: 0, y: 0, width: Number(width), height: Math.min(size[1], 12_000), scale: 1 };
 const { data } = await tell("Page.captureScreenshot", { captureBeyondViewport: true, clip });
 writeFileSync(out, Buffer.from(data, "base64"));
