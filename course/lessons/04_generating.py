@@ -147,8 +147,8 @@ print(
 )
 
 # %% [markdown]
-# If the codes were distributed as $\mathcal N(\mathbf 0, \mathbf I)$, every triangle in the left panel would lie on the dashed line, and on the right both clouds would be one. They are not: some directions are far wider than 1,
-# others may be narrower, and the centre need not be at 0. The draws are therefore in the wrong places, and the decoder has to invent.
+# If the codes were distributed as $\mathcal N(\mathbf 0, \mathbf I)$, every triangle in the left panel would lie on the dashed line, and on the right both clouds would be one. They are not: the codes may be far
+# narrower than the draws or far wider, more so along some axes than along others, and their centre need not be at 0. The draws are therefore in the wrong places, and the decoder has to invent.
 #
 # Is it only a matter of scale and direction, then? That can be tried: draw from a normal distribution that has *the codes' own* mean and covariance.
 

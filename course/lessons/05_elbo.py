@@ -427,7 +427,7 @@ def tug_of_war(image, log_p_of_image):
     top = (reconstruction - kl).max()
     lower.set_ylim(top - 60, log_p_of_image + 12)
     lower.plot(sigmas[(reconstruction - kl).argmax()], top, "o", color="black")
-    lower.legend(loc="lower left")
+    lower.legend(loc="lower right")
     ticks = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1) if sigmas[0] < tick]
     lower.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     lower.minorticks_off()
