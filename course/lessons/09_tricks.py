@@ -112,8 +112,12 @@ with torch.no_grad():
     mse = float((image.mean - x).square().mean())
 sigma = float(vae.gauges()["sigma"])
 print(f"learned sigma {sigma:.3f} of the range of a pixel, P = {P} values per image")
-print(f"in nats:  reconstruction {float(log_p_x_given_z.mean()):9.1f}   - KL {float(kl.mean()):6.1f}   = ELBO {float((log_p_x_given_z - kl).mean()):9.1f}")
-print(f"as a loss: mean squared error {mse:.5f} + lambda KL {2 * sigma**2 / P * float(kl.mean()):.5f}, lambda = {2 * sigma**2 / P:.2e}")
+print(
+    f"in nats:  reconstruction {float(log_p_x_given_z.mean()):9.1f}   - KL {float(kl.mean()):6.1f}   = ELBO {float((log_p_x_given_z - kl).mean()):9.1f}"
+)
+print(
+    f"as a loss: mean squared error {mse:.5f} + lambda KL {2 * sigma**2 / P * float(kl.mean()):.5f}, lambda = {2 * sigma**2 / P:.2e}"
+)
 
 # %% [markdown]
 # (All constants are in the ELBO; a number without $\tfrac P2\log 2\pi$, as some tutorials show it, is larger by that much. And a
@@ -123,6 +127,7 @@ print(f"as a loss: mean squared error {mse:.5f} + lambda KL {2 * sigma**2 / P * 
 # What does the regulariser do to the codes? A plain autoencoder may put them anywhere: a code is a private matter of its encoder
 # and its decoder. The VAE pays $\color{#D55E00}{\mathrm{KL}}$ for every bit of distance from $p(z)=\mathcal N(0,I)$. Below, the codes of the
 # same test images in two of their directions, each beside the circle in which 86.5 % of the prior's codes lie.
+
 
 # %%
 @look.drawn
@@ -143,7 +148,9 @@ def two_clouds(clouds, spreads):
     axes[0].legend(loc="upper left", fontsize="x-small")
     for name, along in spreads.items():
         style = look.model_style(name)
-        axes[2].plot(range(1, len(along) + 1), along, color=style.colour, marker=style.marker, markersize=4, label=style.label)
+        axes[2].plot(
+            range(1, len(along) + 1), along, color=style.colour, marker=style.marker, markersize=4, label=style.label
+        )
     axes[2].axhline(1, color=look.KL, linewidth=2, label="p(z)")
     axes[2].set(xlabel="axis of the codes", ylim=(0, None))
     axes[2].set_title("standard deviation", fontsize="medium")
@@ -156,7 +163,9 @@ turned, along = {}, {}
 for name, codes in test_codes.items():
     _, directions = np.linalg.eigh(np.cov(codes.T).reshape(codes.shape[1], -1))
     along[name] = (codes @ directions[:, ::-1]).std(axis=0)
-    turned[name] = (codes @ np.pad(directions[:, ::-1], ((0, 0), (0, 1)))[:, :2]) if K == 1 else codes @ directions[:, ::-1][:, :2]
+    turned[name] = (
+        (codes @ np.pad(directions[:, ::-1], ((0, 0), (0, 1)))[:, :2]) if K == 1 else codes @ directions[:, ::-1][:, :2]
+    )
 lesson.show(two_clouds(turned, along))
 
 # %% [markdown]
@@ -204,17 +213,18 @@ print("rsample:", q.rsample().detach(), "- a function of the mean;   requires_gr
 #
 # Write the estimate from `number` draws. Your `f` takes codes $[number, K]$ and gives values $[number]$.
 
+
 # %% exercise="score_function_gradient"
 def score_function_gradient(f, phi: Tensor, number: int) -> Tensor:
     """Estimate the gradient of E_q f(z) by phi = (mu_1 ... mu_K, log sigma), ``[K + 1]``, from values of f alone."""
     mean, sigma = phi[:-1], phi[-1].exp()
     latent_dim = len(mean)
     # BEGIN SOLUTION
-    #> away = ...            # z - mean of `number` draws from q, [number, K]
-    #> by_mean = ...         # score for the mean, [number, K]
-    #> by_log_sigma = ...    # score for log sigma, [number, 1]
-    #> score = ...           # both side by side, [number, K + 1]
-    #> return ...            # the mean over the draws of f(z) times the score
+    # > away = ...            # z - mean of `number` draws from q, [number, K]
+    # > by_mean = ...         # score for the mean, [number, K]
+    # > by_log_sigma = ...    # score for log sigma, [number, 1]
+    # > score = ...           # both side by side, [number, K + 1]
+    # > return ...            # the mean over the draws of f(z) times the score
     away = sigma * torch.randn(number, latent_dim)
     z = mean + away
     by_mean = away / sigma**2
@@ -230,6 +240,7 @@ score_function_gradient = lesson.check("score_function_gradient", score_function
 # %% [markdown]
 # **Is it right?** Take $f(z)=\lVert z-a\rVert^2$ in two dimensions. Its expectation is $\lVert\mu-a\rVert^2+2\sigma^2$, so the gradient is known:
 # $2(\mu-a)$ for the mean and $4\sigma^2$ for $\log\sigma$. Both estimators get 2,000 single draws.
+
 
 # %%
 def reparameterised_gradient(f, phi, number):
@@ -253,8 +264,12 @@ ways = {"reparameterised": reparameterised_gradient, "score function": score_fun
 single = {name: torch.stack([way(distance, phi, 1) for _ in range(2000)]).numpy() for name, way in ways.items()}
 print(f"{'closed form':>18}: {exact.numpy().round(2)}")
 for name, gradients in single.items():
-    print(f"{name:>18}: {gradients.mean(axis=0).round(2)} on average; one draw scatters by {gradients.std(axis=0).round(2)}")
-lesson.show(spread.gradient_spread({name: gradients[:, 0] for name, gradients in single.items()}, component="the first mean"))
+    print(
+        f"{name:>18}: {gradients.mean(axis=0).round(2)} on average; one draw scatters by {gradients.std(axis=0).round(2)}"
+    )
+lesson.show(
+    spread.gradient_spread({name: gradients[:, 0] for name, gradients in single.items()}, component="the first mean")
+)
 
 # %% [markdown]
 # Both are *unbiased*: their averages are the closed form. (The axis is stretched around the middle, else the upper histogram would be a line.)
@@ -318,8 +333,12 @@ climbs = {
     "upside down": infer_for(vae, upside_down, steps=lesson.steps(fast=600, full=2000), progress=terminal),
 }
 for words, climb in climbs.items():
-    print(f"{words:>15}: the encoder's q is {np.median(climb.gap):.1f} nats below the best one (median of {number} images)")
-print(f"per image: the encoder {1000 * encoder_seconds:.2f} ms, the climb {1000 * climbs['as in training'].found.seconds / number:.0f} ms")
+    print(
+        f"{words:>15}: the encoder's q is {np.median(climb.gap):.1f} nats below the best one (median of {number} images)"
+    )
+print(
+    f"per image: the encoder {1000 * encoder_seconds:.2f} ms, the climb {1000 * climbs['as in training'].found.seconds / number:.0f} ms"
+)
 
 
 # %%
@@ -341,7 +360,14 @@ def guesses(pairs, pictures):
         if column == 0:
             axes.legend(loc="best", fontsize="small")
         row = figure.add_subplot(grid[1, column])
-        row.imshow(np.concatenate([np.pad(p, ((0, 0), (0, 0), (0, 1)), constant_values=1) for p in pictures[words]], axis=2).transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1)
+        row.imshow(
+            np.concatenate(
+                [np.pad(p, ((0, 0), (0, 0), (0, 1)), constant_values=1) for p in pictures[words]], axis=2
+            ).transpose(1, 2, 0),
+            cmap="gray",
+            vmin=0,
+            vmax=1,
+        )
         row.set_axis_off()
     return figure
 
@@ -377,6 +403,7 @@ lesson.show(guesses({words: (a[:8], b[:8]) for words, (a, b) in pairs.items()}, 
 #
 # ### Exercise: the bound
 # From the *logarithms* of the weights, $[n, b]$: draws down, images across. Mind that $\log w$ may be $-1000$ or $+700$.
+
 
 # %% exercise="importance_weighted_bound"
 def importance_weighted_bound(log_weights: Tensor) -> Tensor:
@@ -420,7 +447,9 @@ with torch.no_grad():
     exact_q = line.encoder(pixels)
     wide_q = Independent(Normal(exact_q.mean, 1.5 * exact_q.stddev), 1)
 known = bounds_of(weights_of(line, wide_q, pixels, total))
-print(f"log p(x), exact: {float(truth.mean()):.2f} nats per image; ELBO with the exact posterior: {float(bounds_of(weights_of(line, exact_q, pixels, 256))[1].mean()):.2f}")
+print(
+    f"log p(x), exact: {float(truth.mean()):.2f} nats per image; ELBO with the exact posterior: {float(bounds_of(weights_of(line, exact_q, pixels, 256))[1].mean()):.2f}"
+)
 print(f"with the wide q: ELBO {float(known[1].mean()):.2f}, bound from 256 draws {float(known[256].mean()):.2f}")
 
 
@@ -435,7 +464,13 @@ def tightening(left, right, left_truth):
         away = (bounds - left_truth).flatten()[:150]
         sideways = n * 2 ** np.random.default_rng(n).uniform(-0.25, 0.25, len(away))
         first.scatter(sideways, away, s=3, color=look.QUIET, alpha=0.35, linewidths=0)
-    first.plot(list(left), [float((b - left_truth).mean()) for b in left.values()], "-o", color=style.colour, label="mean of the bound")
+    first.plot(
+        list(left),
+        [float((b - left_truth).mean()) for b in left.values()],
+        "-o",
+        color=style.colour,
+        label="mean of the bound",
+    )
     first.axhline(0, color="black", linestyle="--", label="log p(x), exact")
     lowest = float(np.quantile((left[1] - left_truth).numpy(), 0.02))
     first.set(title="linear decoder, q too wide", ylabel="nats above log p(x)", ylim=(lowest, 0.35 * -lowest))
@@ -477,12 +512,13 @@ lesson.show(tightening(known, trained, truth))
 #
 # ### Exercise: fit a normal to codes
 
+
 # %% exercise="fitted_prior"
 def fitted_prior(codes: Tensor) -> tuple[Tensor, Tensor]:
     """Mean ``[K]`` and covariance ``[K, K]`` of codes ``[N, K]``: the normal under which they are likeliest."""
     # BEGIN SOLUTION
-    #> mean = ...          # [K]
-    #> covariance = ...    # [K, K]
+    # > mean = ...          # [K]
+    # > covariance = ...    # [K, K]
     mean = codes.mean(dim=0)
     away = codes - mean
     covariance = away.T @ away / len(codes)
@@ -514,6 +550,7 @@ with torch.random.fork_rng([]):
     sheets = {name: autoencoder.inverse_transform(z.float().numpy()) for name, z in priors.items()}
 sheets["VAE, z ~ N(0, I)"] = vae.sample(n)
 lesson.show(figures.samples_grid(sheets, prior="what stands above each sheet"))
+
 
 # %%
 def nats_per_code(density, codes):

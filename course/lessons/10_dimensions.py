@@ -56,8 +56,8 @@ def explained_variance(eigenvalues: Tensor) -> Tensor:
     """The share of the total variance in the first 0, 1, 2 ... P components: eigenvalues ``[P]`` -> ``[P + 1]``."""
     nothing = torch.zeros(1, dtype=eigenvalues.dtype)
     # BEGIN SOLUTION
-    #> largest_first = ...
-    #> shares = ...     # in the first 1, 2 ... P components
+    # > largest_first = ...
+    # > shares = ...     # in the first 1, 2 ... P components
     largest_first = eigenvalues.sort(descending=True).values
     shares = largest_first.cumsum(dim=0) / eigenvalues.sum()
     # END SOLUTION
@@ -94,14 +94,20 @@ lesson.show(toy_picture(toy.numpy(), explained_variance(toy).numpy()))
 # image, CIFAR-10 has $3\cdot32\cdot32=3{,}072$. Where these two do not lie on your computer, smaller ones that came with the installation stand in (digits of
 # $8\cdot8$; patches cut from two photographs): nothing is downloaded here. If you can, get both (`lowerbound data get mnist cifar10`), for the comparison is the point.
 
+
 # %%
 def lies_here(name):
     """Whether a known set of images is on this computer already."""
     if not sources.SOURCES[name].download:
         return True
     folders = [downloads.data_folder() / place for place in DATASETS[name].folders]
-    packed = [any((folder / form).is_file() for folder in folders for form in (file.download, file.name)) for file in DATASETS[name].files]
-    unpacked = name == "cifar10" and any((folder / "cifar-10-batches-bin" / "test_batch.bin").is_file() for folder in folders)
+    packed = [
+        any((folder / form).is_file() for folder in folders for form in (file.download, file.name))
+        for file in DATASETS[name].files
+    ]
+    unpacked = name == "cifar10" and any(
+        (folder / "cifar-10-batches-bin" / "test_batch.bin").is_file() for folder in folders
+    )
     return all(packed) or unpacked
 
 
@@ -127,12 +133,13 @@ for name, images in train.items():
 # ### Exercise: the K for a share
 # The other way round: given a share, such as 0.8, the *smallest* $K$ that explains at least that much.
 
+
 # %% exercise="numbers_for"
 def numbers_for(fraction: float, eigenvalues: Tensor) -> int:
     """The smallest K whose leading components have at least a fraction of the variance."""
     # BEGIN SOLUTION
-    #> enough = ...     # for each K from 0: is the share there at least the fraction? (mind rounding)
-    #> return ...
+    # > enough = ...     # for each K from 0: is the share there at least the fraction? (mind rounding)
+    # > return ...
     enough = explained_variance(eigenvalues) >= fraction - 1e-9
     return int(enough.nonzero()[0])
     # END SOLUTION
@@ -173,7 +180,10 @@ for name, pca in spectra.items():
     eigenvalues = torch.from_numpy(pca.variances)
     curves[name] = explained_variance(eigenvalues).numpy()
     ks = [numbers_for(share, eigenvalues) for share in SHARES]
-    print(f"{name:>10}: " + ", ".join(f"{share:.0%} of the variance in {k:,}" for share, k in zip(SHARES, ks, strict=True)))
+    print(
+        f"{name:>10}: "
+        + ", ".join(f"{share:.0%} of the variance in {k:,}" for share, k in zip(SHARES, ks, strict=True))
+    )
 lesson.show(spectra_picture(curves, SHARES))
 
 # %% [markdown] discuss="higher_dimensional"
@@ -183,6 +193,7 @@ lesson.show(spectra_picture(curves, SHARES))
 # %% [markdown] section="3" title="What 50, 80 and 99 per cent look like" minutes=8
 # A share of variance is a promise about squared error. Whether one can still *tell what an image shows* is another matter, so look. Below, for each set, the
 # same eight test images from the $K$ components that explain 50, 80 and 99 % of the variance. **Cover the originals with your hand first.**
+
 
 # %%
 def some_of(images, number=8):
@@ -196,7 +207,9 @@ def some_of(images, number=8):
 
 def side_by_side(images):
     """Images [n, C, H, W] as one wide picture, white between them."""
-    return np.concatenate([np.pad(i, ((0, 0), (0, 0), (0, 2)), constant_values=1.0) for i in images], axis=2).transpose(1, 2, 0)
+    return np.concatenate([np.pad(i, ((0, 0), (0, 0), (0, 2)), constant_values=1.0) for i in images], axis=2).transpose(
+        1, 2, 0
+    )
 
 
 @look.drawn
@@ -292,6 +305,7 @@ lesson.show(dimension_curves.choosing([shown]))
 #
 # For the first two we make your images small and grey, so that each spectrum takes a moment.
 
+
 # %%
 def small_and_grey(pixels):
     """Images [N, C, H, W] as grey ones of at most 28 pixels a side, in [0, 1]."""
@@ -318,9 +332,14 @@ down, across = 13.5 + 8 * torch.sin(angle), 13.5 + 8 * torch.cos(angle)
 spot = torch.exp(-((rows - down[:, None, None]) ** 2 + (columns - across[:, None, None]) ** 2) / (2 * 1.5**2))
 
 experiments = {"as they are": plain, "with a lamp": lit, "with grain": grainy, "a moving spot": spot}
-asked = {words: [numbers_for(share, eigenvalues_of(images)) for share in (0.5, 0.8, 0.99)] for words, images in experiments.items()}
+asked = {
+    words: [numbers_for(share, eigenvalues_of(images)) for share in (0.5, 0.8, 0.99)]
+    for words, images in experiments.items()
+}
 for words, ks in asked.items():
-    print(f"{words:>15}: 50 % in K = {ks[0]:>4}, 80 % in K = {ks[1]:>4}, 99 % in K = {ks[2]:>4}, of {experiments[words][0].numel()}")
+    print(
+        f"{words:>15}: 50 % in K = {ks[0]:>4}, 80 % in K = {ks[1]:>4}, 99 % in K = {ks[2]:>4}, of {experiments[words][0].numel()}"
+    )
 
 
 # %%
@@ -388,7 +407,9 @@ lesson.show(three_experiments(experiments, asked))
 k, why = found.recommendation()
 print(why)
 print(f"squared error: 80 % of the variance at K = {found.share_ks[0.8]}")
-print(f"more than chance: K = {found.parallel}; best Gaussian: K = {found.minka} (evidence), {found.held_out.best} (held-out images)")
+print(
+    f"more than chance: K = {found.parallel}; best Gaussian: K = {found.minka} (evidence), {found.held_out.best} (held-out images)"
+)
 
 # %% [markdown]
 # The third row usually asks for far more than the others: with many images even faint directions are *real*, though nobody would miss them. No row is "the" answer. What do you want the

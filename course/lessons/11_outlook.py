@@ -37,12 +37,10 @@
 # you have put on top of one another since then. No step was large.
 
 # %%
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from lowerbound import comparison, course, curves, figures, look, rates
+from lowerbound import comparison, course, figures, look, rates
 from lowerbound.aggregate import decompose
 from lowerbound.course.journal import Journal
 from lowerbound.images import ImageSet
@@ -122,13 +120,19 @@ for kind, answers in written.items():
 #     lowerbound compare mnist -k 20            # or cifar10, or a folder of your photographs
 #
 # It trains PCA, a linear autoencoder, a convolutional autoencoder and a VAE with the same $K$, measures all of them on test images that none has seen, and writes a folder with
-# models, numbers, figures and one page, `report.html`. Here the same is called from Python, with the images of this lesson. **Before you run it, write down (in your head, if you
+# models, numbers, figures and one page, `report.html`. Here the same is called from Python, with the images of this lesson; in the fast mode every network gets half a minute, with
+# `full=True` at the top its whole recipe. **Before you run it, write down (in your head, if you
 # must) in which order the four will come in test error, and why.**
 
 # %%
 K = lesson.suggested_k
-images = ImageSet(lesson.images.name, lesson.train, lesson.test, lesson.images.class_names, source=lesson.images.source)
-plan = Plan((K,), epochs=lesson.epochs(fast=0, full=0) or None)  # the recipes' own numbers of epochs
+images = ImageSet(
+    lesson.images.name, lesson.train, lesson.test, lesson.images.class_names, source=lesson.images.source
+)
+only_tried = lesson.epochs(fast=2, full=2) == 1  # a lesson that is tried, not taken
+large = images.train.pixels.size > 2_000_000
+half_a_minute = {"minutes": 0.5} if large and not lesson.full and not only_tried else {}  # for each model; else its own epochs
+plan = Plan((K,), epochs=1 if only_tried else None, settings=half_a_minute)
 run = comparison.begin(images, plan)
 print(f"{run.path} is made")
 
@@ -152,7 +156,9 @@ for name, row in measured.items():
 # %%
 shown = lesson.test.pixels[:7]
 rebuilt = {name: model.inverse_transform(model.transform(shown)) for name, model in models.items()}
-lesson.show(figures.reconstructions(shown, rebuilt, errors={name: row["mse"]["mean"] for name, row in measured.items()}, k=K))
+lesson.show(
+    figures.reconstructions(shown, rebuilt, errors={name: row["mse"]["mean"] for name, row in measured.items()}, k=K)
+)
 
 # %% [markdown]
 # And what each decoder makes of the same random codes $z\sim\mathcal N(0,I)$. Only two of the four were told in training where codes lie: PCA, whose codes are scaled to the spread of the
@@ -189,7 +195,7 @@ lesson.show(figures.samples_grid(drawn, prior="N(0, I), in PCA's case along its 
 
 # %%
 vae = models["vae"]
-number = 100 * lesson.steps(fast=20, full=50) if lesson.epochs(fast=2, full=2) > 1 else 200
+number = 100 * lesson.steps(fast=20, full=50) if not only_tried else 200
 split = decompose(vae, lesson.test.pixels, number=number, progress=terminal)
 terms = {"mutual information I(x; z)": split.mutual_information, "KL(q(z) || p(z))": split.divergence}
 lesson.show(
@@ -232,12 +238,26 @@ def calibration(u, cloud):
     density = np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi)
     edges = np.linspace(-4, 4, 41)
     for k in range(cloud.shape[1]):
-        left.stairs(np.histogram(np.clip(cloud[:, k], -4, 4), edges, density=True)[0], edges, color=look.QUIET, alpha=0.35, linewidth=0.8)
+        left.stairs(
+            np.histogram(np.clip(cloud[:, k], -4, 4), edges, density=True)[0],
+            edges,
+            color=look.QUIET,
+            alpha=0.35,
+            linewidth=0.8,
+        )
     left.plot(grid, density, color=look.KL, linewidth=2.2, label="p(z) = N(0, 1)")
     left.plot([], [], color=look.QUIET, linewidth=1, label="each number of the codes")
     left.set(xlabel="z", ylabel="density", title="codes of all test images")
     reach = max(4.0, float(np.quantile(np.abs(u), 0.995)))
-    right.hist(np.clip(u, -reach, reach).ravel(), 60, range=(-reach, reach), density=True, color=look.model_style("vae").colour, alpha=0.7, label="true z around q's mean")
+    right.hist(
+        np.clip(u, -reach, reach).ravel(),
+        60,
+        range=(-reach, reach),
+        density=True,
+        color=look.model_style("vae").colour,
+        alpha=0.7,
+        label="true z around q's mean",
+    )
     right.plot(grid, density, color="black", linestyle="--", linewidth=1.5, label="if q were right: N(0, 1)")
     right.set(xlabel="(z less mean) / standard deviation of q", title="images drawn from the model")
     for axes in (left, right):
@@ -270,6 +290,7 @@ print(f"the true codes scatter by {u.std():.2f} of q's standard deviation; 1 if 
 # $$\log p(x)\ge\color{#0072B2}{\mathbb E_q[\log p(x|z_1)]}-\sum_{t=2}^{T}\color{#D55E00}{\mathbb E_q\,\mathrm{KL}\big(q(z_{t-1}|z_t,x)\,\|\,p(z_{t-1}|z_t)\big)}-\color{#D55E00}{\mathrm{KL}\big(q(z_T|x)\,\|\,p(z_T)\big)} .$$
 #
 # Here is that encoder, at work on one of your images:
+
 
 # %%
 @look.drawn
@@ -312,7 +333,7 @@ lesson.show(a_fixed_encoder(levels, kept))
 # |---|---|---|
 # | sharp samples | soft, as squared error per pixel asks for averages | hierarchies, discrete codes, diffusion as a prior |
 # | a likelihood | a bound with two gaps | IWAE, richer $q$, many levels |
-# | a representation | $q(z|x)$ in one pass | weights on the two parts of the rate, labels |
+# | a representation | $q(z\mid x)$ in one pass | weights on the two parts of the rate, labels |
 # | to know how sure it is | $q$'s width | calibration (section 3), richer families |
 
 # %% [markdown] discuss="your_field"
