@@ -126,12 +126,12 @@ for kind, answers in written.items():
 
 # %%
 K = lesson.suggested_k
-images = ImageSet(
-    lesson.images.name, lesson.train, lesson.test, lesson.images.class_names, source=lesson.images.source
-)
+images = ImageSet(lesson.images.name, lesson.train, lesson.test, lesson.images.class_names, source=lesson.images.source)
 only_tried = lesson.epochs(fast=2, full=2) == 1  # a lesson that is tried, not taken
 large = images.train.pixels.size > 2_000_000
-half_a_minute = {"minutes": 0.5} if large and not lesson.full and not only_tried else {}  # for each model; else its own epochs
+half_a_minute = (
+    {"minutes": 0.5} if large and not lesson.full and not only_tried else {}
+)  # for each model; else its own epochs
 plan = Plan((K,), epochs=1 if only_tried else None, settings=half_a_minute)
 run = comparison.begin(images, plan)
 print(f"{run.path} is made")
@@ -161,8 +161,7 @@ lesson.show(
 )
 
 # %% [markdown]
-# And what each decoder makes of the same random codes $z\sim\mathcal N(0,I)$. Only two of the four were told in training where codes lie: PCA, whose codes are scaled to the spread of the
-# images (then it is probabilistic PCA), and the VAE.
+# And what the decoders make of random codes $z\sim\mathcal N(0,I)$. For PCA these are stretched to the spread of the images along each component.
 
 # %%
 codes = np.random.default_rng(4).normal(size=(16, K)).astype(np.float32)
@@ -175,7 +174,9 @@ lesson.show(figures.samples_grid(drawn, prior="N(0, I), in PCA's case along its 
 #
 # - **Error.** PCA is the best *linear* model, so the linear autoencoder can at most come near it. The convolutional autoencoder does better with the same $K$. The VAE is a little worse than that:
 #   part of its effort goes into keeping codes near the prior.
-# - **Generation.** The VAE's draws are the ones that look like images. Its "loss" in the first column bought that.
+# - **Generation.** The VAE was *told* where its codes should lie; its error in the first column is what that cost. But look at the convolutional autoencoder: its draws are not the noise you saw in
+#   lessons 4 and 9! lowerbound starts this network at PCA, with a spread of 1 in every direction of the codes, and a short training has not carried it far. So it *happens* to be near the prior. Nothing
+#   holds it there; in the VAE the KL does. One has to know how a model was started before one says why its samples look good.
 #
 # A density of 8-bit pixels (third column) compares models of these pixels with each other; it is not the log-probability of your images, and says nothing about samples by itself.
 
@@ -271,8 +272,9 @@ print(f"within one standard deviation of q: {np.mean(np.abs(u) < 1):.0%} of the 
 print(f"the true codes scatter by {u.std():.2f} of q's standard deviation; 1 if q were right")
 
 # %% [markdown]
-# Both pictures are only as good as the VAE behind them: an encoder that was trained for a minute is more often overconfident than not. (The reverse KL, $\mathrm{KL}(q\,\|\,p)$, likes a $q$ that is too narrow: it punishes $q$ for
-# being where the posterior is not, hardly for leaving out where it is.) Nothing in the ELBO's value would have told you.
+# An encoder that was trained for a minute is mostly overconfident: its mean is off by several times the width that it claims. Three reasons come together. The divergence in the ELBO, $\mathrm{KL}(q\,\|\,p(z|x))$, likes a $q$ that is too
+# narrow: it punishes $q$ for being where the posterior is not, and hardly for leaving out where it is. The encoder is one network for all images (lesson 9: the amortisation gap). And images drawn from the model are not
+# those that the encoder was trained on, as far as the first question is answered with no. Nothing in the ELBO's value would have told you.
 
 # %% [markdown] response="calibrated"
 # Your VAE's $q$: too wide, too narrow, or about right? What would you change first: a longer training, a richer family than one $\sigma$ for all directions (lesson 5), or more draws (lesson 9)?
