@@ -10,7 +10,6 @@ installs without Node and npm.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import json
@@ -143,8 +142,6 @@ def run(command: list[str], name: str, folder: Path, environment: dict[str, str]
 
 def fail(reason: str) -> NoReturn:
     """End the build with one line."""
-    with contextlib.suppress(OSError):
-        (LIVE / STAMP).unlink(missing_ok=True)
     raise SystemExit(f"the live page could not be built: {reason}")
 
 
