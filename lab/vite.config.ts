@@ -44,8 +44,10 @@ const oneFile: Plugin = {
       .replace(/<link rel="stylesheet"[^>]*>\n?/, "");
     // Functions, since a replacement's text gives $ a meaning.
     html = html.replace('http-equiv="Content-Security-Policy" content=""', () => `http-equiv="Content-Security-Policy" content="${policy(script)}"`);
+    // A module waits until the whole page is read, so it may stand before the parts it needs: it then also runs, and says so,
+    // where the page was cut short.
     html = html.replace("</head>", () => `<style>${style}</style>\n</head>`);
-    html = html.replace("</body>", () => `<!--assets-->\n<script type="module">${script}</script>\n</body>`);
+    html = html.replace("</body>", () => `<script type="module">${script}</script>\n<!--assets-->\n</body>`);
     for (const place of ["<!--assets-->", "connect-src 'none'", "<title>lowerbound</title>"]) {
       if (html.split(place).length !== 2) throw new Error(`the packer needs ${place} exactly once in the page`);
     }

@@ -95,6 +95,8 @@ async function check(models: readonly Model[], context: Context): Promise<void> 
     }
     await pause();
   }
+  const failed = Object.values(found).find((value) => typeof value === "string");
+  if (failed !== undefined) document.querySelector("main")?.before(note(`Not every model can be decoded here. ${failed}`, "warn"));
   document.body.dataset["differences"] = JSON.stringify(found);
   const numbers = Object.values(found);
   document.body.dataset["difference"] = numbers.every((value) => typeof value === "number") ? String(Math.max(0, ...(numbers as number[]))) : "failed";
