@@ -42,7 +42,7 @@ async function start(root: HTMLElement): Promise<void> {
     if (reason !== null) reasons.set(panel.id, reason);
   }
   const shown = panels.filter((panel) => !reasons.has(panel.id));
-  const title = (id: string): string => panels.find((panel) => panel.id === id)?.title ?? id;
+  const title = (id: string): string => panels.find((panel) => panel.id === id)?.title ?? id.replace(/^./u, (letter) => letter.toUpperCase());
 
   const main = el("main", {});
   root.replaceChildren(
