@@ -18,7 +18,7 @@ from lowerbound.sections import sections
 from lowerbound.storage import Run
 from lowerbound.stored import StoredModel
 
-__all__ = ["HEADER", "footnote", "judgement", "rows", "verdict", "write_report"]
+__all__ = ["HEADER", "compared", "facts", "footnote", "judgement", "rows", "title", "verdict", "write_report"]
 
 HEADER = ("model", "K", "test MSE per pixel", "PSNR, dB", "SSIM", "test ELBO, nats", "seconds")
 FOOTNOTE = (
@@ -105,8 +105,8 @@ def judgement(run: Run) -> list[str]:
     return sentences(k, run.measured("squared_error", k), told)
 
 
-def _differences(run: Run, k: int) -> Section:
-    """Every two models, image by image."""
+def compared(run: Run, k: int) -> Table:
+    """Every two models, image by image: mean differences with their intervals."""
     words = {"squared_error": ("squared error per pixel", 6), "score": ("log p(x) or ELBO, nats", 1)}
     lines = []
     for name, (unit, digits) in words.items():
@@ -118,18 +118,22 @@ def _differences(run: Run, k: int) -> Section:
             lines.append(
                 (f"{labels[0]} less {labels[1]}", unit, f"{found.mean:+.{digits}f}", between, str(found.seeds))
             )
-    header = ("models", "of", f"mean difference, K = {k}", "95 % interval", "seeds")
+    return Table(("models", "of", f"mean difference, K = {k}", "95 % interval", "seeds"), lines)
+
+
+def _differences(run: Run, k: int) -> Section:
+    """Every two models, image by image."""
     return Section(
         "One model against another, image by image",
         "The same test images through both models, and the mean of the differences. What makes an image hard is hard for "
         "both and falls out, so a difference is known better than either number. With several seeds the interval holds for "
         "another training, too; with one it is about these trained models alone.",
-        table=Table(header, lines),
+        table=compared(run, k),
     )
 
 
-def write_report(run: Run, images: ImageSet, progress: Progress = quiet) -> Path:
-    """Draw the figures of a run whose models are trained, and write its ``report.html``."""
+def write_report(run: Run, images: ImageSet, progress: Progress = quiet, *, name: str = "report.html") -> Path:
+    """Draw the figures of a run whose models are trained, and write them as one page into its folder."""
     k, metrics = run.about["shown_k"], averaged(run.metrics)
     kept = "Every model keeps the same number of values, K, of each image. "
     drawn = [Section("What was measured", kept + footnote(run), table=Table(HEADER, rows(metrics)))]
@@ -140,20 +144,22 @@ def write_report(run: Run, images: ImageSet, progress: Progress = quiet) -> Path
         for draw in waiting:
             drawn.append(draw())
             advance(1, drawn[-1].title)
-        title = f"{run.about['source']['name']}: {_shape_words(images)} through K = {k} numbers"
-        return report(title, verdict(metrics, k) + judgement(run), _facts(run), drawn, run.path / "report.html")
+        return report(title(run), verdict(metrics, k) + judgement(run), facts(run), drawn, run.path / name)
 
 
-def _shape_words(images: ImageSet) -> str:
-    channels, height, width = images.image_shape
-    return f"{height} × {width} {'colour' if channels == 3 else 'grey'} images"
+def title(run: Run) -> str:
+    """What a run is about, in one line."""
+    channels, height, width = run.about["source"]["image_shape"]
+    kind = "colour" if channels == 3 else "grey"
+    name, k = run.about["source"]["name"], run.about["shown_k"]
+    return f"{name}: {height} × {width} {kind} images through K = {k} numbers"
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
+def facts(run: Run) -> list[tuple[str, str]]:
     """What was run, on what."""
     about, source, machine = run.about, run.about["source"], run.about["machine"]
     trained = [stored for stored in run.models if stored.recipe != "pca"]
-    facts = [
+    told = [
         ("data", f"{source['source']}: {source['train']:,} training and {source['test']:,} test images"),
         *(("chosen for you", choice) for choice in source["choices"]),
         *((stored.name, _settings_words(stored.settings.to_json()) + _parts_words(stored)) for stored in trained),
@@ -163,8 +169,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("pixels' sha256", source["sha256"]),
     ]
     if source["skipped"]:
-        facts.append(("left out", "; ".join(f"{file} ({reason})" for file, reason in source["skipped"])))
-    return facts + ([("command", about["command"])] if about["command"] else [])
+        told.append(("left out", "; ".join(f"{file} ({reason})" for file, reason in source["skipped"])))
+    return told + ([("command", about["command"])] if about["command"] else [])
 
 
 def _parts_words(stored: StoredModel) -> str:

@@ -1,0 +1,134 @@
+"""The live page of a run: the built template filled with what the run holds, as one file or as files beside each other.
+
+The template is one HTML file with script and style inside, made from ``lab/`` when the package is built; its content security
+policy lets the page load nothing. Each asset becomes a ``<script type="text/plain">`` with base64 of gzip, which no markup in it
+can leave. With ``linked`` the same assets are files beside the page, for a web host.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lowerbound.errors import InputError
+from lowerbound.images import ImageSet
+from lowerbound.payload import Payload, payload
+from lowerbound.progress import Progress, quiet
+from lowerbound.report import write_report
+from lowerbound.storage import Run
+from lowerbound.whole import make_folder, write_whole
+
+__all__ = ["REPORT", "Template", "file_name", "page_files", "template", "write_page", "write_pages"]
+
+LIVE = Path(__file__).parent / "live"
+REPORT, FIGURES, LINKED = "report.html", "figures.html", "page/index.html"
+ASSETS = "assets"
+PLACES = ("<!--assets-->", "connect-src 'none'", "<title>lowerbound</title>")
+LEVEL = 9  # of gzip
+
+
+@dataclass(frozen=True)
+class Template:
+    """What was built: a page with places to fill, and the WebAssembly that runs models, gzipped."""
+
+    html: str
+    wasm: bytes
+
+
+def template() -> Template:
+    """The built template.
+
+    Raises:
+        InputError: It was not built, as in a source tree, or is of another program.
+    """
+    page, wasm = LIVE / "template.html", LIVE / "ort.wasm.gz"
+    if not (page.is_file() and wasm.is_file()):
+        raise InputError(
+            "the live page's template is not built here; run `python hatch_build.py`, or install lowerbound as a wheel"
+        )
+    found = Template(page.read_text(encoding="utf-8"), wasm.read_bytes())
+    for place in PLACES:
+        if found.html.count(place) != 1:
+            raise InputError(f"{page.name} has {place} {found.html.count(place)} times, expected once; build it again")
+    return found
+
+
+def write_pages(run: Run, images: ImageSet, progress: Progress = quiet) -> str:
+    """Write a run's ``report.html``: the live page, with the figures in ``figures.html``; the figures alone without a template.
+
+    Returns:
+        Why the page is not live, in words; empty where it is.
+    """
+    try:
+        built = template()
+    except InputError as error:
+        write_report(run, images, progress, name=REPORT)
+        return str(error)
+    write_report(run, images, progress, name=FIGURES)
+    write_page(run.path / REPORT, payload(run, images, progress=progress), built)
+    return ""
+
+
+def write_page(out: Path, held: Payload, built: Template, *, linked: bool = False) -> list[Path]:
+    """Write the page: one file, or with ``linked`` the page and a folder of assets beside it.
+
+    Returns:
+        The files, the page first.
+    """
+    files = page_files(held, built, linked=linked, name=out.name)
+    for name, content in files.items():
+        make_folder((out.parent / name).parent)
+        write_whole(out.parent / name, content)
+    return [out.parent / name for name in files]
+
+
+def page_files(held: Payload, built: Template, *, linked: bool = False, name: str = "index.html") -> dict[str, bytes]:
+    """The page's files by name, the page first: the same payload and template give the same bytes.
+
+    Args:
+        held: What the page holds.
+        built: The template.
+        linked: Whether assets are files of their own.
+        name: Of the page.
+    """
+    assets = {"meta": _packed(held.json)} | {each: _packed(held.assets[each]) for each in sorted(held.assets)}
+    assets["wasm"] = built.wasm
+    page = built.html.replace(PLACES[2], f"<title>{_words(held.meta['title'])}</title>")
+    if linked:
+        page = page.replace(PLACES[1], "connect-src 'self'").replace(PLACES[0], "")
+        return {name: _encoded(page)} | {f"{ASSETS}/{file_name(each)}": content for each, content in assets.items()}
+    return {name: _encoded(page.replace(PLACES[0], _tags(assets)))}
+
+
+def file_name(asset: str) -> str:
+    """The file of an asset beside a linked page; no colon, which file systems of Windows refuse.
+
+    Example:
+        >>> file_name("decoder:vae")
+        'decoder-vae.gz'
+    """
+    return f"{asset.replace(':', '-')}.gz"
+
+
+def _tags(assets: Mapping[str, bytes]) -> str:
+    """Assets as tags that the page finds by their names."""
+    return "\n".join(
+        f'<script type="text/plain" id="asset:{_words(name)}">{base64.b64encode(content).decode()}</script>'
+        for name, content in assets.items()
+    )
+
+
+def _packed(content: bytes) -> bytes:
+    return gzip.compress(content, LEVEL, mtime=0)
+
+
+def _words(text: str) -> str:
+    return html.escape(text, quote=True).replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _encoded(page: str) -> bytes:
+    return page.encode("utf-8", errors="replace")
