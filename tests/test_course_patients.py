@@ -20,7 +20,7 @@ def test_the_answers_are_names_that_the_doctor_knows():
 def test_the_doctor_finds_what_each_patient_has():
     digits = load("digits")
     for patient in patients.admit(digits):
-        symptoms = examine(patient.model, patient.train, digits.test.pixels, images=250, steps=40, gaps=0)
+        symptoms = examine(patient.model, patient.train, digits.test.pixels, images=250, steps=25, gaps=0)
         found = [each for each in diagnose(symptoms) if each.severity == "ailment"]
         names = [each.name for each in found]
         assert names[:1] == ([TRUTH[patient.name]] if patient.name in TRUTH else []), patient.name

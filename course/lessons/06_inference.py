@@ -145,31 +145,36 @@ exact_spread = np.sqrt(noise**2 / pca.variances[:2])
 exact_mean = array((image.flatten(1) - middle) @ loadings.T)[0] / pca.variances[:2]
 exact_evidence = float(pca.score_samples(lesson.test.pixels[:1])[0])
 torch.manual_seed(0)
-phi, climb = infer_phi(image, decode_linear, noise, 2, steps=lesson.steps(fast=200, full=1000))
+phi, climb = infer_phi(image, decode_linear, noise, 2, steps=lesson.steps(fast=300, full=1000), number=64)
 
 
 @look.drawn
 def against_the_exact(phi, climb):
-    """Left the ELBO below log p(x), right q's circle on the posterior's ellipse."""
-    figure = look.canvas(look.WIDTH, 3.7)
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    left.plot(np.arange(1, len(climb) + 1), climb, color=look.model_style("vae").colour, label="ELBO")
-    left.axhline(exact_evidence, color="black", linestyle="--", linewidth=1.2, label=f"log p(x), exact: {exact_evidence:.2f}")
+    """The ELBO below log p(x); where q began and came to; and, closer, q's circle on the posterior's ellipse."""
+    figure = look.canvas(look.WIDTH, 3.2)
+    left, whole, close = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
+    colour = look.model_style("vae").colour
+    left.plot(np.arange(1, len(climb) + 1), climb, color=colour, label="ELBO")
+    left.axhline(exact_evidence, color="black", linestyle="--", linewidth=1.2, label=f"log p(x): {exact_evidence:.2f}")
     late = climb[len(climb) // 8 :]
     room = max(exact_evidence - min(late), 1.0)
-    left.set(xlabel="step", ylabel="nats per image", title="The ELBO comes up to log p(x)", ylim=(exact_evidence - 1.15 * room, exact_evidence + 0.25 * room))
-    left.legend(loc="lower right")
+    left.set(xlabel="step", ylabel="nats", title="The ELBO climbs to log p(x)", ylim=(exact_evidence - 1.15 * room, exact_evidence + 0.25 * room))
+    left.legend(loc="lower right", fontsize="small")
     angle = np.linspace(0, 2 * np.pi, 181)
     circle = np.stack([np.cos(angle), np.sin(angle)])
-    mean, spread = phi[:2], np.exp(phi[2])
-    right.plot(*circle, color=look.QUIET, linestyle=":", label="start: the prior")
-    right.plot(*(exact_mean[:, None] + exact_spread[:, None] * circle), color="black", linestyle="--", label="exact posterior")
-    right.plot(*(mean[:, None] + spread * circle), color=look.model_style("vae").colour, label="q found")
-    right.plot(*exact_mean, "+", color="black", markersize=9)
-    right.set(xlabel="z₁", ylabel="z₂", title="One standard deviation")
-    right.set_aspect("equal", adjustable="datalim")
-    right.margins(0.15)
-    right.legend(fontsize="small", loc="best")
+    whole.plot(*circle, color=look.QUIET, linestyle=":", label="the prior")
+    for axes in (whole, close):
+        axes.plot(*(exact_mean[:, None] + exact_spread[:, None] * circle), color="black", linestyle="--", label="exact")
+        axes.plot(*(phi[:2, None] + np.exp(phi[2]) * circle), color=colour, label="q found")
+        axes.set(xlabel="z₁", ylabel="z₂")
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.margins(0.15)
+    close.plot(*exact_mean, "+", color="black", markersize=9)
+    close.plot(*phi[:2], ".", color=colour, markersize=9)
+    whole.set_title("One standard deviation")
+    close.set_title("... and closer")
+    whole.margins(0.35)
+    whole.legend(fontsize="x-small", loc="upper left")
     return figure
 
 
@@ -181,7 +186,7 @@ print(f"log p(x) {exact_evidence:.2f} nats, ELBO {last:.2f}: the gap is {exact_e
 
 # %% [markdown]
 # A circle on an ellipse: our $q$ has one spread for all directions, the posterior may have several. What is left of the gap is $\mathrm{KL}(q \,\|\, p(\mathbf z \mid \mathbf x))$ for the
-# best circle there is, and no number of steps removes it. (With a spread for each dimension, $2K$ numbers instead of $K + 1$, it would be gone here.)
+# best circle there is, and no number of steps removes it. (A little of it may be the trembling of Adam's last steps, for each gradient comes from a few draws.) (With a spread for each dimension, $2K$ numbers instead of $K + 1$, it would be gone here.)
 
 # %% [markdown] section="3" title="q beside the encoder's code" minutes=7
 # Now the decoder that has no formula for its posterior. One test image; the noise is set by hand to $\sigma_x = 0.1$, about the size of the
@@ -308,7 +313,7 @@ def widths(found):
     for (sigma, phi), colour, shift in zip(found.items(), ("#CC79A7", "#56B4E9"), (-0.2, 0.2), strict=True):
         spread = 2 * phi[0, -1].exp().item()
         axes.errorbar(place + shift, array(phi[0, :-1]), yerr=spread, fmt="o", markersize=3.5, color=colour, label=f"q, σ = {sigma:g}")
-    axes.set(xlabel="dimension k of the code", ylabel="value of the code", title="Mean and two standard deviations of q", xlim=(0.3, K + 0.7))
+    axes.set(xlabel="dimension k of the code", ylabel="value of the code", title="Mean and two standard deviations of q", xlim=(0.3, K + 0.7), xticks=place if K <= 10 else place[4::5])
     axes.margins(y=0.2)
     axes.legend(ncols=3, loc="upper center", fontsize="small")
     return figure
@@ -334,7 +339,7 @@ lesson.show(widths(found))
 # - **$\phi$'s turn.** Climb on $\phi$ of all of these images, at fixed weights: $q$ approaches the posterior.
 # - **the model's turn.** Keep every $\phi$ and climb on $\mathbf w$ and $\sigma_x$: the model improves for the codes that the images are now known to have.
 #
-# Neither turn can spoil what the other has won, for both climb the same number. With the exact posterior in the first turn this is the *EM algorithm* (Neal & Hinton, 1998); with a $q$ from a family it is called variational EM.
+# Neither turn can spoil what the other has won (but for the noise of the draws), for both climb the same number. With the exact posterior in the first turn this is the *EM algorithm* (Neal & Hinton, 1998); with a $q$ from a family it is called variational EM.
 #
 # For $\sigma_x$ no gradient is needed. Set the derivative of the ELBO with respect to $\sigma_x^2$ to zero and you get what lesson 5 found: the best $\sigma_x^2$ is the mean squared error
 # of the draws' images. So the model's turn ends with that.

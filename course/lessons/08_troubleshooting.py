@@ -129,7 +129,7 @@ for three in (list(ward)[:3], list(ward)[3:]):
 # %%
 found = {}
 for name, patient in course.track(list(ward.items()), "examining"):
-    found[name] = examine(patient.model, patient.train, test, images=250, steps=40, gaps=0)
+    found[name] = examine(patient.model, patient.train, test, images=250, steps=25, gaps=0)
 
 rows = {
     "images it learned from": [f"{len(patient.train):,}" for patient in ward.values()],
@@ -222,7 +222,7 @@ from lowerbound.settings import Settings, one_cycle
 torch.manual_seed(0)
 cured = vae(digits.image_shape, patients.K, start=lowerbound.PCA(patients.K).fit(train), posterior=DiagonalNormal)
 cured.fit(train, Settings(epochs=10, batch_size=100, learning_rate=3e-3, schedule=one_cycle))
-after = examine(cured, train, test, images=250, steps=40, gaps=0)
+after = examine(cured, train, test, images=250, steps=25, gaps=0)
 before = found["patient E"]
 for words, s in (("before", before), ("after", after)):
     print(
