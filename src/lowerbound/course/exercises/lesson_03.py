@@ -27,7 +27,7 @@ def _numbers(values: Tensor) -> str:
 def interpolate_shape(interpolate: Any) -> None:
     """Eleven points of K numbers, by default."""
     points = interpolate(*_ends())
-    came = "nothing" if points is None else f"a {type(points).__name__}"
+    came = {"NoneType": "nothing"}.get(type(points).__name__, f"a {type(points).__name__}")
     expect(isinstance(points, Tensor), f"interpolate gives {came}; expected a tensor [steps, K]: is there a return?")
     expect(
         list(points.shape) == [11, 3],
