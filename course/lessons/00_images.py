@@ -155,8 +155,9 @@ def values_of(sets: dict[str, np.ndarray]):
         for channel, (name_of, colour) in enumerate(names[pixels.shape[1]]):
             share, edges = np.histogram(pixels[:, channel] / 255, bins=32, range=(0, 1))
             axes.stairs(100 * share / share.sum(), edges, color=colour, label=name_of, linewidth=1.8)
-        axes.set(title=title, xlabel="pixel value, 0 black to 1 full", ylabel="share of pixels, %", ylim=(0, None))
-        axes.legend(loc="upper center")
+        axes.set(title=title, xlabel="pixel value, 0 black to 1 full", ylabel="share of pixels, %")
+        axes.set_ylim(0, 1.2 * axes.get_ylim()[1])  # room for the legend
+        axes.legend(loc="upper center", ncols=3)
     return figure
 
 

@@ -305,7 +305,9 @@ print("of the convolutional one:", {name: p.numel() for name, p in conv.named_pa
 # all images, and for long.)
 # %%
 again = max(1, 10_000 // len(lesson.train))  # a small set of images is gone through more often
-linear_losses = train_autoencoder(linear, lesson.train.pixels, epochs=lesson.epochs(fast=40 * again, full=20 * again))
+epochs, rate = (40, 1e-3) if math.prod(shape) < 1000 else (100, 5e-4)  # photographs: more steps, and smaller ones
+epochs = lesson.epochs(fast=epochs * again, full=20 * again)
+linear_losses = train_autoencoder(linear, lesson.train.pixels, epochs, rate=rate)
 # %%
 lesson.fast_start(conv, lesson.train.pixels, K)
 epochs = lesson.epochs(fast=4 * again, full=20 * again)
