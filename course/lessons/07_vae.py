@@ -400,7 +400,7 @@ print(f"q of these images is {', '.join(f'{value:.2f}' for value in phi[:, -1].e
 
 # %%
 @torch.no_grad()
-def evaluate(images, number=8):
+def evaluate(images, number=4):
     """Mean ELBO, nats, its reconstruction and KL, and the mean squared errors of VAE and autoencoder."""
     sums, count = torch.zeros(5, dtype=torch.float64), 0
     for x in course.track(course.batches(images, 200), "testing", total=math.ceil(len(images) / 200)):
