@@ -13,6 +13,7 @@ from lowerbound import (
     evaluation_verbs,
     inference_verbs,
     nats_verbs,
+    page_verbs,
     run_verbs,
     training_verbs,
 )
@@ -73,6 +74,7 @@ def lowerbound(
 for name, verb in (
     *training_verbs.VERBS,
     *run_verbs.VERBS,
+    *page_verbs.VERBS,
     *inference_verbs.VERBS,
     *nats_verbs.VERBS,
     *evaluation_verbs.VERBS,

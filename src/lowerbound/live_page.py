@@ -22,7 +22,17 @@ from lowerbound.report import write_report
 from lowerbound.storage import Run
 from lowerbound.whole import make_folder, write_whole
 
-__all__ = ["REPORT", "Template", "file_name", "page_files", "template", "write_page", "write_pages"]
+__all__ = [
+    "LINKED",
+    "REPORT",
+    "Template",
+    "file_name",
+    "page_files",
+    "template",
+    "write_files",
+    "write_page",
+    "write_pages",
+]
 
 LIVE = Path(__file__).parent / "live"
 REPORT, FIGURES, LINKED = "report.html", "figures.html", "page/index.html"
@@ -73,17 +83,29 @@ def write_pages(run: Run, images: ImageSet, progress: Progress = quiet) -> str:
     return ""
 
 
+def keep_figures(run: Run) -> None:
+    """Give the report of a run that has no live page yet the name under which it stands beside one."""
+    report, figures = run.path / REPORT, run.path / FIGURES
+    if report.is_file() and not figures.exists() and b'id="asset:meta"' not in report.read_bytes():
+        report.replace(figures)
+
+
 def write_page(out: Path, held: Payload, built: Template, *, linked: bool = False) -> list[Path]:
     """Write the page: one file, or with ``linked`` the page and a folder of assets beside it.
 
     Returns:
         The files, the page first.
     """
-    files = page_files(held, built, linked=linked, name=out.name)
-    for name, content in files.items():
-        make_folder((out.parent / name).parent)
-        write_whole(out.parent / name, content)
-    return [out.parent / name for name in files]
+    return write_files(out.parent, page_files(held, built, linked=linked, name=out.name))
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write a page's files into a folder; the page last, so that it never lacks an asset."""
+    paths = [folder / name for name in files]
+    for path, content in reversed(list(zip(paths, files.values(), strict=True))):
+        make_folder(path.parent)
+        write_whole(path, content)
+    return paths
 
 
 def page_files(held: Payload, built: Template, *, linked: bool = False, name: str = "index.html") -> dict[str, bytes]:
