@@ -1,0 +1,23 @@
+/** Numbers in words and signs that a reader expects: three digits that count, a real minus, thousands apart. */
+
+/** Three digits that count; no more zeros than needed: 0.0123, 1,230, −4.5. */
+export function short(value: number): string {
+  if (!Number.isFinite(value)) return "none";
+  const size = Math.abs(value);
+  const digits = size === 0 ? 0 : Math.floor(Math.log10(size));
+  if (size !== 0 && (digits < -4 || digits > 8)) return signed(value.toExponential(1).replace("e-", "e−").replace("e+", "e"));
+  return signed(Number(value.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: Math.max(0, 2 - digits) }));
+}
+
+/** A fixed number of digits after the point, thousands apart. */
+export function fixed(value: number, digits: number): string {
+  if (!Number.isFinite(value)) return "none";
+  return signed(value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+}
+
+/** "1 step", "2 steps", "1,000 steps". */
+export function counted(count: number, noun: string): string {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+const signed = (text: string): string => text.replace(/^-(?=0(?:\.0*)?$)/, "").replace(/^-/, "−");
