@@ -110,7 +110,7 @@ def track(items: Iterable[Item], task: str, total: int | None = None) -> Iterato
     began = said = time.monotonic()
     for done, item in enumerate(items):
         now = time.monotonic()
-        if now - said > 1 and done:
+        if done and now - said > max(1.0, (now - began) / 10):  # a saved notebook keeps every line
             left = f", {(now - began) / done * (total - done):.0f} s left" if total else ""
             print(f"\r{task}: {done:,}{f' of {total:,}' if total else ''}{left}    ", end="", flush=True)
             said = now

@@ -100,8 +100,8 @@ class Lesson:
 
     @property
     def suggested_k(self) -> int:
-        """Numbers per image to begin with."""
-        return suggested_k(self.image_shape)
+        """Numbers per image to begin with; fewer than images to learn from, or PCA has no more directions to give."""
+        return max(1, min(suggested_k(self.image_shape), len(self.train) - 1))
 
     @property
     def filter_size(self) -> int:
