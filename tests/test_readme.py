@@ -52,4 +52,4 @@ def test_every_command_it_names_is_one():
         re.findall(r"`(\w+)(?: [A-Z\[][^`]*)?`[^|]*\| ", README.split("## The command line")[1].split("`SOURCE`")[0])
     )
     assert named
-    assert {name.split()[0] for name in named} <= set(known) | {"data"}
+    assert {name.split()[0] for name in named} <= set(known) | {"data", "course"}
