@@ -27,6 +27,8 @@ export const panel: Panel = {
   mount,
 };
 
+const HOW = "Distances are to the images of this page, which no model was trained on; a sample far from all of them is new, or no such image at all.";
+
 /** What the draws have to do with a model: whether N(0, I) is where its codes are. */
 export function aboutPrior(model: ModelMeta): string {
   if (model.prior === "N(0, I)") return "Made to be drawn from N(0, I).";
@@ -69,10 +71,13 @@ function mount(root: HTMLElement, context: Context): void {
   });
   warmth.input.dataset["role"] = "generate-temperature";
   warmth.element.title = "Every draw z is multiplied by it: 0 is the code in the middle, below 1 the samples are more alike, above 1 more unusual";
+  const scale = el("p", { class: "small quiet scale", "data-role": "usual" }, HOW);
+  let measured = false;
+  let pointed: string | null = null; // the model whose sample is under the pointer or the keyboard: its search goes first
   const grids = models.map(makeGrid);
   root.append(
     el("div", { class: "controls" }, again, el("label", { class: "menu" }, el("span", { class: "name" }, "seed"), field), warmth.element),
-    el("div", { class: "grids", style: `--models: ${models.length}` }, ...grids.map(({ element }) => element)),
+    el("div", { class: "grids", style: `--models: ${models.length}` }, ...grids.map(({ element }) => element)), scale,
   );
 
   function makeGrid(model: Model): Grid & { element: HTMLElement } {
@@ -109,14 +114,11 @@ function mount(root: HTMLElement, context: Context): void {
     return { model, samples, mine: mine.canvas, real: real.canvas, pick, said, x: null, found: new Map(), element };
   }
 
-  /** A sample under the pointer or the keyboard; the search begins with the model it was pointed at. */
-  let pointed: string | null = null;
   function point(i: number, model: string): void {
     pointed = model;
     state.set(SAMPLE, i);
   }
 
-  let common: number | null = null; // between real images, MSE per pixel
   function beside(): void {
     const i = sample();
     for (const grid of grids) {
@@ -143,13 +145,13 @@ function mount(root: HTMLElement, context: Context): void {
       grid.found.set(i, found);
       if (i === sample()) tell(grid, i);
     }
-    if (common === null) void measure();
+    if (!measured) void measure();
   }
 
   async function measure(): Promise<void> {
-    common = NaN; // on its way
-    common = (await usual(images)) ?? NaN;
-    for (const grid of grids) tell(grid, sample());
+    measured = true;
+    const common = await usual(images);
+    if (common !== null) scale.textContent = `${HOW} From a real image to the nearest other one it is ${short(common)} MSE per pixel (median of some).`;
   }
 
   function tell(grid: Grid, i: number): void {
@@ -165,8 +167,7 @@ function mount(root: HTMLElement, context: Context): void {
     const name = imageWords(meta, labels, found.image);
     grid.real.setAttribute("aria-label", name);
     grid.real.setAttribute("role", "img");
-    const scale = !Number.isFinite(common ?? NaN) ? "" : ` From one real image to its nearest other it is ${short(common as number)} (median).`;
-    grid.said.textContent = `${short(found.distance)} MSE per pixel to ${name}.${scale}`;
+    grid.said.textContent = `${short(found.distance)} MSE per pixel to ${name}.`;
   }
 
   /** Temperature goes with the hand: each grid draws the newest wish it gets to. */

@@ -43,6 +43,7 @@ function mount(root: HTMLElement, context: Context): void {
   };
   const t = (): number => Math.min(1, Math.max(0, state.get(T, 0.5)));
 
+  const name = (model: Model | null): HTMLElement => (model ? modelName(model.about, theme) : el("span", { class: "model-name" }, "pixels"));
   const shelf = tray(context);
   const pickers = [
     picker(context, "interpolate-first", "First image, t = 0", shelf, (image) => state.set(FIRST, image)),
@@ -74,8 +75,6 @@ function mount(root: HTMLElement, context: Context): void {
     el("div", { class: "controls dice" }, throwDice, swap, hand.element),
     ...(context.live ? [] : [notLive("Decoding what lies between two codes")]), now, strips,
   );
-
-  const name = (model: Model | null): HTMLElement => (model ? modelName(model.about, theme) : el("span", { class: "model-name" }, "pixels"));
 
   function makeRow(model: Model | null): Row {
     const key = model?.about.name ?? "pixels";
