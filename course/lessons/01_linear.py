@@ -148,6 +148,11 @@ lesson.show(figures.reconstructions(shown.numpy(), {"linear": untrained.numpy()}
 # Going once through all the images is an **epoch**. The optimizer here is Adam, which adapts the size of the step to
 # each weight.
 #
+# Its very first steps are as large as all others, however little it has seen, and in a layer with thousands of inputs
+# many small changes add up to one large jump. So the loop *warms up*: the size of a step, the learning rate, rises
+# over the first 60 steps. A linear network would do without. The one of lesson 2 may lose all its ReLUs at once, and
+# then never learn anything.
+#
 # One thing to look out for: 10,000 images make 40 batches of 250, but 1,437 images make five batches of 250 and one
 # of 187. A loop that insists on 250 fails at the end of its first epoch.
 #
@@ -163,8 +168,9 @@ def train_autoencoder(
     steps = epochs * math.ceil(len(pixels) / batch_size)
     stream = (x for epoch in range(epochs) for x in course.batches(pixels, batch_size, seed=epoch))
     losses: list[float] = []
-    for x in course.track(stream, "training", steps):
+    for step, x in enumerate(course.track(stream, "training", steps), start=1):
         x = x.to(device)
+        optimizer.param_groups[0]["lr"] = rate * min(1, step / 60)  # warming up
         # BEGIN SOLUTION
         #> reconstruct x, measure the loss, find the slopes, step
         #> and note the loss: losses.append(...)
@@ -190,8 +196,8 @@ lesson.show(curves.losses({"linear": linear_losses}))
 # The curve falls steeply, bends, and goes on falling more and more slowly. (The axis is cut at the top: the first few
 # losses are so high that they would flatten all the rest.) The steep part is mostly the mean image: the decoder's
 # offset $\mathbf{b}$ learns what *all* images share, which is the cheapest gain there is. Then come the directions in
-# which images differ most, then finer ones. The jitter is due to the batches: each one happens to be a little easier or
-# harder.
+# which images differ most, then finer ones. The jitter is due to the batches: each one happens to be a little easier
+# or harder.
 #
 # How good is it? Ask the images it has never seen. (With $K P$ weights, an autoencoder could do well on its training
 # images by learning *them*, not what images are like.)
@@ -250,10 +256,10 @@ def pca_by_eigenvectors(mean: Tensor, covariance: Tensor, latent_dim: int):
 # %%
 pca_by_eigenvectors = lesson.check("pca_by_eigenvectors", pca_by_eigenvectors)
 # %% [markdown]
-# The mean and the covariance come from one pass over the training images. `PixelMoments` adds up whole numbers, so that
-# nothing is lost to rounding, however many images there are. (Where images have more than 5,000 values, the covariance
-# has more than 25 million, and its eigenvectors take long. Then the package's own PCA steps in, which never writes the
-# covariance down and only multiplies with it.)
+# The mean and the covariance come from one pass over the training images. `PixelMoments` adds up whole numbers, so
+# that nothing is lost to rounding, however many images there are. (Where images have more than 5,000 values, the
+# covariance has more than 25 million, and its eigenvectors take long. Then the package's own PCA steps in, which
+# never writes the covariance down and only multiplies with it.)
 # %%
 if P <= 5000:
     moments = PixelMoments(shape).add(lesson.train.pixels)
@@ -347,9 +353,9 @@ lesson.show(agreement(shared, chance))
 print(f"{int((shared > 0.99).sum())} of {K} directions agree to a cosine above 0.99; the smallest cosine is {shared[-1]:.2f}")
 # %% [markdown]
 # The leading directions agree almost perfectly. If some cosines at the end are lower, those are directions of small
-# variance: swapping the last one kept for the first one left out costs next to nothing, so training has little reason to
-# hurry. With photographs there are many of these, and a gap to the floor remains for long. More epochs narrow it (try
-# it: `train_autoencoder(linear, ...)` goes on from where it is).
+# variance: swapping the last one kept for the first one left out costs next to nothing, so training has little reason
+# to hurry. With photographs there are many of these, and a gap to the floor remains for long. More epochs narrow it
+# (try it: `train_autoencoder(linear, ...)` goes on from where it is).
 #
 # **3. Are the single components the same?** Now look at the directions themselves. Grey stands for zero, brighter is
 # added to the image and darker is taken away.
@@ -403,13 +409,14 @@ for name_of, code in codes.items():
     apart = (correlation - torch.eye(K)).abs().sum() / max(1, K * (K - 1))
     print(f"{name_of}: the mean |correlation| between two numbers of a code is {apart:.2f}")
 # %% [markdown]
-# (PCA's codes are uncorrelated on the images that it was computed from. On other images, a little correlation
-# is chance.)
+# (PCA's codes are uncorrelated on the images that it was computed from. On other images, a little correlation is
+# chance.)
 #
 # So: same error in the end, same plane, other axes. Is that a loss? Whoever wants to *read* single numbers of a code
-# must settle the axes by something else than reconstruction. PCA does it by order and right angles; with a
-# small penalty on the weights, they can be read off the trained decoder, too (Kunin and others, 2019). And in lesson 4 we shall want codes that follow a given
-# *distribution*, which is one more thing that the reconstruction error alone does not care about.
+# must settle the axes by something else than reconstruction. PCA does it by order and right angles; with a small
+# penalty on the weights, they can be read off the trained decoder, too (Kunin and others, 2019). And in lesson 4 we
+# shall want codes that follow a given *distribution*, which is one more thing that the reconstruction error alone
+# does not care about.
 #
 # How much variance the first $K$ components keep, and why that share is only a rough guide to choosing $K$, is what
 # lesson 10 is about.

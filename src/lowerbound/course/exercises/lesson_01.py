@@ -198,16 +198,16 @@ def every_image(train_autoencoder: Answer) -> None:
 
 def settles(train_autoencoder: Answer) -> None:
     """It gets where it should, and stays."""
-    losses = train_autoencoder(_toy(0.44), np.full((8, 1, 2, 2), 102, np.uint8), 130, 8)
-    first, last, worst = float(losses[0]), float(losses[-1]), max(map(float, losses[70:]))
+    losses = train_autoencoder(_toy(0.42), np.full((8, 1, 2, 2), 102, np.uint8), 160, 8)
+    first, last, worst = float(losses[0]), float(losses[-1]), max(map(float, losses[100:]))
     expect(
-        last < 0.999 * first,
-        f"the loss was {first:.5f} at first and is {last:.5f} after 130 steps: it does not fall; is there an optimizer.step(), "
+        abs(last - first) > 1e-3 * first,
+        f"the loss was {first:.5f} at first and is {last:.5f} after 160 steps: it does not move; is there an optimizer.step(), "
         "and a loss.backward() before it?",
     )
     expect(
         worst < 0.5 * first,
-        f"the loss was {first:.5f} at first, and after step 70 it still reached {worst:.5f}, where it should be near 0: slopes "
+        f"the loss was {first:.5f} at first, and after step 100 it still reached {worst:.5f}, where it should be near 0: slopes "
         "of earlier steps push on past the goal; set them to zero before each backward()",
     )
 
