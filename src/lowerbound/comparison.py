@@ -16,7 +16,6 @@ from lowerbound.devices import choose_device
 from lowerbound.errors import InputError
 from lowerbound.fitting import fit, follow
 from lowerbound.images import ImageSet
-from lowerbound.insight import write_insight
 from lowerbound.outside import Outside
 from lowerbound.plan import Plan, choose_k, default_folder
 from lowerbound.processes import Alone, Processes
@@ -166,7 +165,6 @@ def go_on(
         return run
     with run.writing():
         fit(run, images, processes or Alone(), progress, say, warn)
-        write_insight(run, images, progress)
         write_report(run, images, progress)
         run.complete()
     return run
