@@ -103,8 +103,8 @@ export function createTheme(): Theme {
       const plain = CLASS_COLOURS[label % CLASS_COLOURS.length] as string;
       return cached(`class ${plain}`, () => standOut(plain, colour("card"), 1.5));
     },
-    // The first ten classes differ by colour; each further ten by another marker too.
-    classMarker: (label) => (label === NO_LABEL ? "o" : (CLASS_MARKERS[Math.floor(label / 10) % CLASS_MARKERS.length] as string)),
+    // Ten classes differ by colour and by marker; each further ten have other pairs of the two.
+    classMarker: (label) => (label === NO_LABEL ? "o" : (CLASS_MARKERS[(label + Math.floor(label / 10)) % CLASS_MARKERS.length] as string)),
     modelColour: (model: ModelMeta) => cached(`model ${model.colour}`, () => standOut(model.colour, colour("card"), 2.2)),
   };
 }
