@@ -6,7 +6,7 @@ import type { Footage } from "./filming.ts";
 import { el } from "./layout.ts";
 import { trace } from "./markers.ts";
 
-const TRAIL = [0.5, 0.3, 0.18, 0.1]; // how much is left of the last steps, newest first
+const TRAIL = [0.6, 0.4, 0.25, 0.12]; // how much is left of the last steps, newest first
 const GLIDE = 380; // ms from one moment to the next
 
 export interface FilmedMap {
@@ -58,6 +58,7 @@ export function filmedMap(context: Context): FilmedMap {
     pen.stroke();
     const byLabel = new Map<number, number[]>();
     film.images.forEach((_, i) => byLabel.set(labelOf(i), [...(byLabel.get(labelOf(i)) ?? []), i]));
+    pen.lineWidth = 1.4 * ratio;
     TRAIL.forEach((strength, age) => {
       const [newer, older] = [Math.max(0, at - age), Math.max(0, at - age - 1)];
       if (newer === older) return;

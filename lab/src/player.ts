@@ -1,5 +1,7 @@
 /** Moments in a row: a slider to go through them, and a button that plays them. */
 
+import "./player.css";
+
 import { button, slider } from "./controls.ts";
 import { el } from "./layout.ts";
 

@@ -1,5 +1,7 @@
 /** Curves by uPlot in the page's letters and colours: units on the axes, markers beside colours, and a place to take hold of. */
 
+import "./plot.css";
+
 import uPlot from "uplot";
 
 import type { Theme } from "./context.ts";
@@ -32,6 +34,7 @@ export interface PlotOptions {
   readonly yRange?: readonly [number, number];
   /** Where the horizontal axis has numbers; uPlot's choice unless given. */
   readonly xTicks?: readonly number[];
+  readonly yTicks?: readonly number[];
   readonly formatX?: (x: number) => string;
   readonly formatY?: (y: number) => string;
   /** Names and values of the lines under the curves; on unless false. */
@@ -70,7 +73,8 @@ export function plot(theme: Theme, options: PlotOptions): Plot {
   const values = lines.map(() => el("output", { class: "number" }));
   const samples = lines.map(sample);
   const keys = lines.map((line, i) => el("span", { class: "key" }, samples[i], line.label, values[i]));
-  const legend = el("div", { class: "keys small quiet" }, ...keys);
+  const when = el("span", {});
+  const legend = el("div", { class: "keys small quiet" }, ...keys, when);
   const tint = (): void => samples.forEach((each, i) => (each.style.color = (lines[i] as Line).colour()));
   tint();
   const element = el("div", { class: "curves" }, box, options.legend === false ? null : legend);
@@ -80,6 +84,8 @@ export function plot(theme: Theme, options: PlotOptions): Plot {
     const known = line.values.findLastIndex((value) => value !== null);
     const value = line.values[index ?? known];
     (values[i] as HTMLElement).textContent = value === null || value === undefined ? "" : formatY(value);
+    const x = options.x[index ?? -1];
+    when.textContent = x === undefined ? "at the end" : `at ${options.xLabel} ${(options.formatX ?? short)(x)}`;
   });
   const axis = (label: string, format: (value: number) => string): uPlot.Axis => ({
     stroke: () => theme.colour("quiet"), font: FONT, labelFont: FONT, ...(label ? { label, labelSize: 18, labelGap: 0 } : {}),
@@ -97,7 +103,7 @@ export function plot(theme: Theme, options: PlotOptions): Plot {
       },
       axes: [
         { ...axis(options.xLabel, options.formatX ?? short), size: 28, space: 56, ...(options.xTicks ? { splits: () => [...(options.xTicks as number[])], filter: apart } : {}) },
-        { ...axis("", formatY), size: (_, shown) => 14 + 7 * Math.max(2, ...(shown ?? []).map((text) => text.length)), space: 32 },
+        { ...axis("", formatY), size: (_, shown) => 14 + 7 * Math.max(2, ...(shown ?? []).map((text) => text.length)), space: 32, ...(options.yTicks ? { splits: () => [...(options.yTicks as number[])], filter: (_, splits) => splits } : {}) },
       ],
       series: [{}, ...lines.map((line): uPlot.Series => ({
         stroke: line.colour, width: line.width ?? 1.8, points: { show: false }, spanGaps: true, ...(line.dash ? { dash: [...line.dash] } : {}),
