@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { NO_LABEL } from "../src/context.ts";
+import { imageWords, step, within } from "../src/wording.ts";
+
+test("an image in words: its class where it has one", () => {
+  const meta = { classes: ["cat", "<b>dog</b>"] };
+  assert.equal(imageWords(meta, Uint16Array.of(1, NO_LABEL), 0), "image 0, class <b>dog</b>");
+  assert.equal(imageWords(meta, Uint16Array.of(1, NO_LABEL), 1), "image 1");
+  assert.equal(imageWords({ classes: null }, null, 7), "image 7");
+});
+
+test("numbers from an address are brought into their range", () => {
+  assert.deepEqual([-3, 2.4, 99, NaN, Infinity].map((value) => within(value, 10)), [0, 2, 9, 0, 9]);
+});
+
+test("arrow keys move within a grid and stay in it", () => {
+  assert.equal(step("ArrowRight", 3, 25, 5), 4);
+  assert.equal(step("ArrowDown", 3, 25, 5), 8);
+  assert.equal(step("ArrowUp", 3, 25, 5), 3);
+  assert.equal(step("ArrowRight", 24, 25, 5), 24);
+  assert.equal(step("End", 3, 25, 5), 24);
+  assert.equal(step("Enter", 3, 25, 5), null);
+});
