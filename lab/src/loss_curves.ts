@@ -74,7 +74,7 @@ export function sweepCurve(context: Context): HTMLElement | null {
   });
   const positive = lines.every(({ values }) => values.every((value) => value === null || value > 0));
   const room = ((ks.at(-1) as number) / (ks[0] as number)) ** 0.06;
-  return el("div", { "data-role": "sweep" }, plot(theme, {
+  return el("div", { class: "sweep", "data-role": "sweep" }, plot(theme, {
     x: ks, lines, height: 280, log: positive ? "both" : "x", xLabel: "numbers per image K", xTicks: ks, formatX: (k) => fixed(k, 0),
     xRange: [(ks[0] as number) / room, (ks.at(-1) as number) * room], label: "Mean squared error per pixel of test images against K, one line a model",
   }).element);

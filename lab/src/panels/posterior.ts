@@ -30,6 +30,12 @@ export const panel: Panel = {
   mount,
 };
 
+/** A whole bound without digits after the point, as at the axis's own numbers; others with one. */
+function boundWords(bound: number): string {
+  const whole = Math.round(bound);
+  return Math.abs(bound - whole) < 1e-6 * Math.max(1, Math.abs(bound)) ? fixed(whole, 0) : fixed(bound, 1);
+}
+
 function mount(root: HTMLElement, context: Context): void {
   const { meta, models, state, theme, images, labels } = context;
   const ascents = meta.posterior.filter(({ steps }) => steps.length > 0);
@@ -72,7 +78,7 @@ function mount(root: HTMLElement, context: Context): void {
   const lost = el("p", { "data-role": "gap" });
   const original = tile("the image");
   const centre = tile("mean of q");
-  const guess = tile("mean of the encoder's q");
+  const guess = tile("encoder's mean");
   const draws = Array.from({ length: DRAWS }, (_, i) => tile(`draw ${i + 1}`));
   [centre, guess].forEach(({ canvas }, i) => (canvas.dataset["role"] = ["q-mean", "encoder-mean"][i]));
   draws.forEach(({ canvas }) => (canvas.dataset["role"] = "q-draw"));
@@ -124,7 +130,7 @@ function mount(root: HTMLElement, context: Context): void {
     const about = model().about;
     return plot(theme, {
       x, height: 250, xLabel: "steps of the ascent", xTicks: x, formatX: (value) => String(Math.round(Math.expm1(value))),
-      yTicks: boundTicks(best, lowest).map(place), formatY: (value) => fixed(unstretched(value, best), Math.abs(value) < 1e-9 || unstretched(value, best) % 1 ? 1 : 0),
+      yTicks: boundTicks(best, lowest).map(place), formatY: (value) => boundWords(unstretched(value, best)),
       yRange: [place(lowest) - 0.3, 0.35], label: `ELBO of the image after every step of the ascent, from ${fixed(lowest, 1)} to ${fixed(best, 1)} nats`,
       lines: [
         { label: "best q found", values: flat(each.best_elbo), colour: () => theme.colour("quiet"), width: 1.2 },
