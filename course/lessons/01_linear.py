@@ -16,7 +16,7 @@
 #     - "Kunin, Bloom, Goeva & Seed, 2019, Loss landscapes of regularized linear autoencoders, https://arxiv.org/abs/1901.08168"
 #     - "Kingma & Ba, 2015, Adam: a method for stochastic optimization, https://arxiv.org/abs/1412.6980"
 # ---
-# %% [markdown] section="1" title="An image in K numbers" minutes=8 video="QwsHAKDN_vw" video_title="Linear autoencoders"
+# %% [markdown] section="1" title="An image in K numbers" minutes=7 video="QwsHAKDN_vw" video_title="Linear autoencoders"
 # How much of an image do you need to keep in order to draw it again? Not every pixel: in a handwritten digit, a pixel
 # is mostly like its neighbour, and whole strokes come and go together. An **autoencoder** learns from examples what
 # is worth keeping. It has two halves:
@@ -135,7 +135,7 @@ shown = course.floats(lesson.test.pixels[:7])
 with torch.no_grad():
     untrained = linear(shown.to(lesson.device)).cpu()
 lesson.show(figures.reconstructions(shown.numpy(), {"linear": untrained.numpy()}, k=K))
-# %% [markdown] section="3" title="The training loop" minutes=10
+# %% [markdown] section="3" title="The training loop" minutes=9
 # Training is the same four moves again and again, for one small **batch** of images at a time:
 #
 # 1. **reconstruct** the batch, through the code and back;
@@ -294,7 +294,7 @@ lesson.show(figures.reconstructions(shown.numpy(), rows, errors=errors, k=K))
 # **Your answer, please.** Compare the reconstructions of the linear autoencoder with those of PCA, image by image. Is
 # one of them better? Are both good, or both bad? What do the two numbers say that your eyes do not, and the other way
 # round?
-# %% [markdown] section="5" title="Are they the same?" minutes=10
+# %% [markdown] section="5" title="Are they the same?" minutes=9
 # The two answers look suspiciously alike. Let us ask three questions, each sharper than the one before.
 #
 # **1. Is the error the same?** No linear autoencoder with $K$ numbers can do better on the training images than PCA:

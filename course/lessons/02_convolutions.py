@@ -180,7 +180,7 @@ class PixelBias(nn.Module):
         return moved
 # %%
 PixelBias = lesson.check("PixelBias", PixelBias)
-# %% [markdown] section="4" title="The convolutional autoencoder" minutes=12
+# %% [markdown] section="4" title="The convolutional autoencoder" minutes=10
 # Now put the pieces together. The **encoder**:
 #
 # 1. an offset for every pixel;
@@ -296,7 +296,7 @@ print("of the convolutional one:", {name: p.numel() for name, p in conv.named_pa
 # %% [markdown]
 # Few of them are in the convolutions! Most sit in the two linear layers beside the code, which tie every place of
 # every plane to every number of the code.
-# %% [markdown] section="5" title="Training beside the linear one" minutes=10
+# %% [markdown] section="5" title="Training beside the linear one" minutes=9
 # Both networks get the same images, the same $K$ and the same training loop, yours of lesson 1 or the library's.
 #
 # The convolutional one does many more multiplications per image, so on a processor without a graphics card a few

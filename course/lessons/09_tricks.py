@@ -176,7 +176,7 @@ lesson.show(two_clouds(turned, along))
 # $\lambda=2\sigma^2/P$. What happens to this loss, and to the codes, as $\sigma\to0$? And as $\sigma\to\infty$? Which models of the earlier
 # lessons do you meet at the two ends?
 
-# %% [markdown] section="2" title="A gradient through a random draw" minutes=11
+# %% [markdown] section="2" title="A gradient through a random draw" minutes=10
 # **The second idea you have used without a word about it.** Training needs the gradient, with respect to $\phi$, of an expectation
 # *under* $q(z;\phi)$:
 #
@@ -387,7 +387,7 @@ lesson.show(guesses({words: (a[:8], b[:8]) for words, (a, b) in pairs.items()}, 
 # When would you rather have the climb than the encoder? Think of: one precious measurement; a stream of images on a phone; data that change slowly
 # over the years.
 
-# %% [markdown] section="4" title="A tighter bound from several draws: IWAE" minutes=9
+# %% [markdown] section="4" title="A tighter bound from several draws: IWAE" minutes=8
 # Lesson 5 left a gap: $\mathrm{ELBO}=\log p(x)-\mathrm{KL}(q\,\|\,p(z|x))$. One may close it with a better $q$. Burda, Grosse and Salakhutdinov (2016)
 # found a second way: **ask the same $q$ more than once.** For one draw $z$ from $q(z|x)$ let the *importance weight* be
 #
