@@ -3,14 +3,13 @@
 import { words } from "./assets.ts";
 import type { Context, Model } from "./context.ts";
 import { button, tile, toggle } from "./controls.ts";
-import { short } from "./format.ts";
 import { el, note, notLive, problem } from "./layout.ts";
 import { modelName } from "./model_name.ts";
 import { cropped, formatOf, habit, type Habit, planes, shaped } from "./own_image.ts";
 import { createPad } from "./pad.ts";
 import { latest } from "./queue.ts";
 import { shareBelow, squaredError } from "./ranking.ts";
-import { imageWords, within } from "./wording.ts";
+import { imageWords, threeDigits, within } from "./wording.ts";
 
 const [LARGEST, MOST_PIXELS] = [20_000_000, 100_000_000]; // bytes of a file, and pixels of what it unpacks to
 
@@ -87,8 +86,8 @@ export function mountOwn(root: HTMLElement, context: Context): void {
       images.draw(canvas, y);
       const off = squaredError(x, y);
       const share = shareBelow(model.errors, off);
-      canvas.dataset["drawn"] = short(off);
-      error.textContent = `${short(off)} MSE per pixel${share === null ? "" : `, worse than ${Math.round(share * 100)} % of the images here`}`;
+      canvas.dataset["drawn"] = threeDigits(off);
+      error.textContent = `${threeDigits(off)} MSE per pixel${share === null ? "" : `, larger than for ${Math.round(share * 100)} % of the images here`}`;
     } catch (failure) {
       problem(root, words(failure));
     }
@@ -173,8 +172,8 @@ export function mountOwn(root: HTMLElement, context: Context): void {
 
   const area = el(
     "div", { class: "own", "data-role": "own" },
-    el("div", { class: "own-pad" }, pad.element, el("div", { class: "controls" }, choose, picked, swap), places ? place.element : null, file),
-    el("div", { class: "own-made" }, el("div", { class: "own-tiles" }, seen.element, ...made.map(({ element }) => element)), said,
+    pad.element,
+    el("div", { class: "own-made" }, el("div", { class: "controls" }, choose, picked, swap, file), places ? place.element : null, el("div", { class: "own-tiles" }, seen.element, ...made.map(({ element }) => element)), said,
       unable.length ? el("p", { class: "small quiet" }, `Without an encoder on this page: ${unable.join(", ")}.`) : null),
   );
   for (const kind of ["dragenter", "dragover"] as const) {

@@ -2,6 +2,7 @@
 
 import type { Meta } from "./context.ts";
 import { NO_LABEL } from "./context.ts";
+import { short } from "./format.ts";
 
 /** "image 12, class 3". */
 export function imageWords(meta: Pick<Meta, "classes">, labels: ArrayLike<number> | null, image: number): string {
@@ -9,6 +10,9 @@ export function imageWords(meta: Pick<Meta, "classes">, labels: ArrayLike<number
   const name = meta.classes?.[label];
   return name === undefined ? `image ${image}` : `image ${image}, class ${name}`;
 }
+
+/** Three digits that count and the zeros among them, so that errors one beside another line up: 0.0250 as 0.0244. */
+export const threeDigits = (value: number): string => (Math.abs(value) >= 1e-4 && Math.abs(value) < 1 ? value.toPrecision(3) : short(value));
 
 /** A whole number of the range, whatever an address or a field holds. */
 export const within = (value: number, count: number): number => Math.min(count - 1, Math.max(0, Math.round(value) || 0));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { NO_LABEL } from "../src/context.ts";
-import { imageWords, step, within } from "../src/wording.ts";
+import { imageWords, step, threeDigits, within } from "../src/wording.ts";
 
 test("an image in words: its class where it has one", () => {
   const meta = { classes: ["cat", "<b>dog</b>"] };
@@ -22,4 +22,9 @@ test("arrow keys move within a grid and stay in it", () => {
   assert.equal(step("ArrowRight", 24, 25, 5), 24);
   assert.equal(step("End", 3, 25, 5), 24);
   assert.equal(step("Enter", 3, 25, 5), null);
+});
+
+test("errors one beside another have three digits each", () => {
+  assert.deepEqual([0.025, 0.0244, 0.00898, 0.4, 0, 3e-7, 12].map(threeDigits), ["0.0250", "0.0244", "0.00898", "0.400", "0", "3.0e−7", "12"]);
+  assert.equal(threeDigits(NaN), "none");
 });

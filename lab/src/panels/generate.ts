@@ -12,7 +12,7 @@ import { type Nearest, nearest, usual } from "../nearest.ts";
 import { normals } from "../normal.ts";
 import { latest } from "../queue.ts";
 import { whenSeen } from "../seen.ts";
-import { imageWords, step, within } from "../wording.ts";
+import { imageWords, step, threeDigits, within } from "../wording.ts";
 
 const [COUNT, COLUMNS, HOTTEST, MOST_SEED] = [25, 5, 2, 2 ** 32];
 const [SEED, HEAT, SAMPLE] = ["generate.seed", "generate.temperature", "generate.sample"];
@@ -151,7 +151,7 @@ function mount(root: HTMLElement, context: Context): void {
   async function measure(): Promise<void> {
     measured = true;
     const common = await usual(images);
-    if (common !== null) scale.textContent = `${HOW} From a real image to the nearest other one it is ${short(common)} MSE per pixel (median of some).`;
+    if (common !== null) scale.textContent = `${HOW} From a real image to the nearest other one it is ${threeDigits(common)} MSE per pixel (median of some).`;
   }
 
   function tell(grid: Grid, i: number): void {
@@ -167,7 +167,7 @@ function mount(root: HTMLElement, context: Context): void {
     const name = imageWords(meta, labels, found.image);
     grid.real.setAttribute("aria-label", name);
     grid.real.setAttribute("role", "img");
-    grid.said.textContent = `${short(found.distance)} MSE per pixel to ${name}.`;
+    grid.said.textContent = `${threeDigits(found.distance)} MSE per pixel to ${name}.`;
   }
 
   /** Temperature goes with the hand: each grid draws the newest wish it gets to. */

@@ -6,14 +6,13 @@ import { words } from "../assets.ts";
 import { codeOf } from "../between.ts";
 import type { Context, Model, Panel } from "../context.ts";
 import { button, choice, menu } from "../controls.ts";
-import { short } from "../format.ts";
 import { el, notLive, problem } from "../layout.ts";
 import { modelName } from "../model_name.ts";
 import { mountOwn } from "../own.ts";
 import { latest } from "../queue.ts";
 import { around, meanOf, ranked } from "../ranking.ts";
 import { whenSeen } from "../seen.ts";
-import { imageWords, step, within } from "../wording.ts";
+import { imageWords, step, threeDigits, within } from "../wording.ts";
 
 const [ORDER, BY, START] = ["reconstruct.order", "reconstruct.by", "reconstruct.start"];
 const [NAMES, CELL, FEWEST, MOST] = [124, 78, 4, 16]; // pixels of the names' column and of an image; images a row
@@ -71,7 +70,7 @@ function mount(root: HTMLElement, context: Context): void {
   rows.append(
     el("div", { class: "row-name" }, el("span", { class: "model-name" }, "original")), originals,
     ...lines.flatMap(({ model, cells }) => [
-      el("div", { class: "row-name" }, modelName(model.about, theme), el("span", { class: "small quiet number" }, `mean ${short(meanOf(model.errors))}`)), cells,
+      el("div", { class: "row-name" }, modelName(model.about, theme), el("span", { class: "small quiet number" }, `mean MSE ${threeDigits(meanOf(model.errors))}`)), cells,
     ]),
   );
   const own = el("div", { class: "own-body" });
@@ -113,7 +112,7 @@ function mount(root: HTMLElement, context: Context): void {
     for (const { model, cells } of lines) {
       const made = shown.map((image) => {
         const canvas = el("canvas", { class: "pixels", role: "img", width: images.shape[2], height: images.shape[1], "aria-label": `${imageWords(meta, labels, image)}, through the ${model.about.label}` });
-        return el("figure", { class: "tile", "data-image": image }, canvas, el("figcaption", { class: "number", "data-role": "error" }, short(model.errors[image] as number)));
+        return el("figure", { class: "tile", "data-image": image }, canvas, el("figcaption", { class: "number", "data-role": "error" }, threeDigits(model.errors[image] as number)));
       });
       cells.replaceChildren(...made);
       if (seen && context.live) void decode(model, shown, made.map((figure) => figure.firstElementChild as HTMLCanvasElement), cells);
