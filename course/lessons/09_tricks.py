@@ -220,11 +220,11 @@ def score_function_gradient(f, phi: Tensor, number: int) -> Tensor:
     mean, sigma = phi[:-1], phi[-1].exp()
     latent_dim = len(mean)
     # BEGIN SOLUTION
-    # > away = ...            # z - mean of `number` draws from q, [number, K]
-    # > by_mean = ...         # score for the mean, [number, K]
-    # > by_log_sigma = ...    # score for log sigma, [number, 1]
-    # > score = ...           # both side by side, [number, K + 1]
-    # > return ...            # the mean over the draws of f(z) times the score
+    #> away = ...            # z - mean of `number` draws from q, [number, K]
+    #> by_mean = ...         # score for the mean, [number, K]
+    #> by_log_sigma = ...    # score for log sigma, [number, 1]
+    #> score = ...           # both side by side, [number, K + 1]
+    #> return ...            # the mean over the draws of f(z) times the score
     away = sigma * torch.randn(number, latent_dim)
     z = mean + away
     by_mean = away / sigma**2
@@ -517,8 +517,8 @@ lesson.show(tightening(known, trained, truth))
 def fitted_prior(codes: Tensor) -> tuple[Tensor, Tensor]:
     """Mean ``[K]`` and covariance ``[K, K]`` of codes ``[N, K]``: the normal under which they are likeliest."""
     # BEGIN SOLUTION
-    # > mean = ...          # [K]
-    # > covariance = ...    # [K, K]
+    #> mean = ...          # [K]
+    #> covariance = ...    # [K, K]
     mean = codes.mean(dim=0)
     away = codes - mean
     covariance = away.T @ away / len(codes)

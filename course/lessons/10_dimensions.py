@@ -56,8 +56,8 @@ def explained_variance(eigenvalues: Tensor) -> Tensor:
     """The share of the total variance in the first 0, 1, 2 ... P components: eigenvalues ``[P]`` -> ``[P + 1]``."""
     nothing = torch.zeros(1, dtype=eigenvalues.dtype)
     # BEGIN SOLUTION
-    # > largest_first = ...
-    # > shares = ...     # in the first 1, 2 ... P components
+    #> largest_first = ...
+    #> shares = ...     # in the first 1, 2 ... P components
     largest_first = eigenvalues.sort(descending=True).values
     shares = largest_first.cumsum(dim=0) / eigenvalues.sum()
     # END SOLUTION
@@ -138,8 +138,8 @@ for name, images in train.items():
 def numbers_for(fraction: float, eigenvalues: Tensor) -> int:
     """The smallest K whose leading components have at least a fraction of the variance."""
     # BEGIN SOLUTION
-    # > enough = ...     # for each K from 0: is the share there at least the fraction? (mind rounding)
-    # > return ...
+    #> enough = ...     # for each K from 0: is the share there at least the fraction? (mind rounding)
+    #> return ...
     enough = explained_variance(eigenvalues) >= fraction - 1e-9
     return int(enough.nonzero()[0])
     # END SOLUTION
