@@ -63,7 +63,7 @@ with torch.no_grad():  # begin at the mean image itself: what random weights add
     [layer for layer in conv_ae.modules() if isinstance(layer, nn.ConvTranspose2d)][-1].weight.mul_(0.05)
 conv_ae.to(lesson.device)
 losses = train_autoencoder(conv_ae, lesson.train.pixels, epochs=lesson.epochs(fast=4, full=20), batch_size=100 if lesson.full else 50)
-conv_ae.to(lesson.device).requires_grad_(False)  # from here on its weights are only read
+conv_ae.to(lesson.device).requires_grad_(requires_grad=False)  # from here on its weights are only read
 
 # %%
 def array(tensor):
@@ -348,7 +348,7 @@ lesson.show(widths(found))
 import copy
 
 some = course.floats(lesson.train.pixels[:32]).to(lesson.device)  # a handful of training images
-model, sigma = copy.deepcopy(conv_ae).requires_grad_(True), 0.3
+model, sigma = copy.deepcopy(conv_ae).requires_grad_(requires_grad=True), 0.3
 phi = torch.zeros(len(some), K + 1, device=some.device, requires_grad=True)
 turns, sigmas = [], [sigma]
 climb_phi = torch.optim.Adam([phi], lr=0.05)

@@ -367,9 +367,9 @@ def what_is_open(images, means, draws):
     for row, places in enumerate(axes):
         shown = [images[row], means[row], *draws[row, :4], deviation[row][None]]
         for column, (place, picture) in enumerate(zip(places, shown, strict=True)):
-            picture = np.moveaxis(picture, 0, -1)
+            pixels = np.moveaxis(picture, 0, -1)
             last = column == columns - 1
-            place.imshow(np.clip(picture, 0, 1) if picture.shape[-1] == 3 else picture[..., 0], cmap="magma" if last else "gray", vmin=0, vmax=float(deviation.max()) if last else 1)
+            place.imshow(np.clip(pixels, 0, 1) if pixels.shape[-1] == 3 else pixels[..., 0], cmap="magma" if last else "gray", vmin=0, vmax=float(deviation.max()) if last else 1)
             place.set(xticks=[], yticks=[])
             place.grid(visible=False)
             if row == 0:
@@ -403,8 +403,8 @@ print(f"q of these images is {', '.join(f'{value:.2f}' for value in phi[:, -1].e
 def evaluate(images, number=4):
     """Mean ELBO, nats, its reconstruction and KL, and the mean squared errors of VAE and autoencoder."""
     sums, count = torch.zeros(5, dtype=torch.float64), 0
-    for x in course.track(course.batches(images, 200), "testing", total=math.ceil(len(images) / 200)):
-        x = x.to(lesson.device)
+    for batch in course.track(course.batches(images, 200), "testing", total=math.ceil(len(images) / 200)):
+        x = batch.to(lesson.device)
         phi, bound = vae.infer(x), vae.elbo(x, number)
         errors = [((made - x) ** 2).flatten(1).mean(1) for made in (vae.generate(phi[:, None, :-1])[:, 0], conv_ae.decode(conv_ae.encode(x)))]
         kl = kl_closed_form(phi)
