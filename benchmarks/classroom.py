@@ -29,30 +29,7 @@ GROUPS = ("athena", "boreas", "circe", "daphne", "eos", "faunus")
 NAMES = ("Ada", "Blaise", "Chen", "Daniela", "Emeka", "Fatima", "Grace", "Hiro", "Ines", "Jonas", "Kofi", "Lena")
 FEELINGS = ("a delight", "fine", "so-so", "hard going", "I am lost")
 KS = {"mnist": (2, 5, 10, 20, 40), "cifar10": (20, 50, 100)}
-WORDS = ("the code", "a decoder", "half way", "the mean image", "no class at all", "fills in", "leaves open", "is near", "and then")
-    [
-        "the",
-        "decoder",
-        "fills",
-        "in",
-        "what",
-        "the",
-        "code",
-        "leaves",
-        "open",
-        "and",
-        "the",
-        "middle",
-        "of",
-        "the",
-        "way",
-        "is",
-        "nowhere",
-        "near",
-        "any",
-        "image",
-    ]
-)
+WORDS = ("the code", "a decoder", "half way", "the mean image", "no class at all", "fills in", "leaves open", "is near")
 
 
 def made_up(learners: int, seed: int = 0) -> list[dict[str, Any]]:
