@@ -43,8 +43,10 @@ export function codesOfQ(context: Context): CodesOfQ {
     const x = (j: number): number => left + (j + 0.5) * pitch;
     const y = (z: number): number => top + ((reach - z) / (2 * reach)) * (high - top - bottom);
 
-    pen.fillStyle = theme.colour("sunken");
+    pen.fillStyle = theme.colour("line");
+    pen.globalAlpha = 0.4;
     pen.fillRect(left, y(WIDTHS), wide - left - right, y(-WIDTHS) - y(WIDTHS));
+    pen.globalAlpha = 1;
     pen.font = "12px system-ui, sans-serif";
     pen.textAlign = "right";
     pen.textBaseline = "middle";

@@ -22,6 +22,8 @@ export interface Player {
   set(moment: number): void;
   /** Stop playing. */
   stop(): void;
+  /** Stop, and listen to nothing any more. */
+  remove(): void;
 }
 
 /** A slider and a button. For readers who ask for less motion nothing plays: they go from moment to moment by the slider. */
@@ -66,15 +68,16 @@ export function player(options: PlayerOptions): Player {
   moments.input.dataset["role"] = "moment";
   tell();
 
+  const ended = new AbortController();
   const motion = matchMedia("(prefers-reduced-motion: reduce)");
   const still = (): void => {
     if (motion.matches) stop();
     pressed.disabled = motion.matches || count < 2;
     pressed.title = motion.matches ? "Your system asks for less motion: go through the moments with the slider." : "";
   };
-  motion.addEventListener("change", still);
+  motion.addEventListener("change", still, { signal: ended.signal });
   still();
-  document.addEventListener("visibilitychange", () => document.hidden && stop());
+  document.addEventListener("visibilitychange", () => document.hidden && stop(), { signal: ended.signal });
   return {
     element: el("div", { class: "player" }, pressed, moments.element),
     set(moment) {
@@ -82,5 +85,9 @@ export function player(options: PlayerOptions): Player {
       moments.set(moment);
     },
     stop,
+    remove() {
+      stop();
+      ended.abort();
+    },
   };
 }

@@ -96,7 +96,7 @@ export function plot(theme: Theme, options: PlotOptions): Plot {
   const up = options.log === "y" || options.log === "both";
   const chart = new uPlot(
     {
-      width: 320, height, padding: [8, 14, 0, 0],
+      width: 320, height, padding: [8, 20, 0, 0],
       scales: {
         x: { time: false, distr: across ? 3 : 1, ...(options.xRange ? { range: [...options.xRange] as [number, number] } : {}) },
         y: { distr: up ? 3 : 1, ...(options.yRange ? { range: [...options.yRange] as [number, number] } : {}) },

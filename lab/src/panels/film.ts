@@ -51,6 +51,7 @@ function mount(root: HTMLElement, context: Context): void {
   const grid = el("div", { class: "draws", "data-role": "samples" });
   const curve = el("div", { "data-role": "loss" });
   const mapTitle = el("h3", {});
+  const axes = el("p", { class: "small quiet axes" });
   const drawsTitle = el("h3", {});
   const playing = el("div", {});
   const queue = latest();
@@ -62,7 +63,7 @@ function mount(root: HTMLElement, context: Context): void {
   root.append(
     row(names.length > 1 ? picker.element : null), playing,
     el("div", { class: "film" },
-      el("div", { class: "where" }, mapTitle, el("div", { class: "card" }, map.canvas), classLegend(context)),
+      el("div", { class: "where" }, mapTitle, el("div", { class: "card" }, map.canvas), classLegend(context), axes),
       el("div", { class: "what" }, curve, el("h3", {}, "Spread of the codes along each dimension"), bars.canvas, use,
         el("h3", {}, "Test images, and what is made of them"), pairs),
       el("div", { class: "drawn" }, drawsTitle, grid)),
@@ -79,15 +80,19 @@ function mount(root: HTMLElement, context: Context): void {
     const film = filmOf(model);
     const { name, label } = model.about;
     picker.set(name);
-    shown?.stop();
+    shown?.remove();
     shown = player({
       label: "Moment", count: film.steps.length, value: momentOf(film), each: EACH,
       format: (t) => `step ${(film.steps[t] as number).toLocaleString("en")}, epoch ${short(film.epochs[t] as number)}`,
       onShow: (t) => state.set("film.moment", t),
     });
     playing.replaceChildren(shown.element);
+    axes.textContent =
+      model.about.k === 1
+        ? "From left to right the one number of each image, which the rows keep apart. A line behind a point shows whence it came."
+        : "Across and up: the two principal axes of the codes as training ended, the same at every moment. A line behind a point shows whence it came.";
     mapTitle.textContent = `Codes of ${film.images.length} test images`;
-    drawsTitle.textContent = `${film.samples ?? 25} draws from N(0, I), always the same`;
+    drawsTitle.textContent = `The same ${film.samples ?? 25} draws from N(0,\u00a0I), decoded`;
     loss?.remove();
     loss = lossCurve(context, model, film, () => momentOf(film), (step) => {
       shown?.stop();
@@ -128,7 +133,7 @@ function mount(root: HTMLElement, context: Context): void {
       const { k, rate } = model.about;
       bars.draw(read.spread, moment, model);
       const used = inUse(read.spread.subarray(moment * k, (moment + 1) * k), rate !== null).filter(Boolean).length;
-      use.textContent = `${used} of ${k} dimensions tell images apart at this moment.`;
+      use.textContent = k === 1 ? `The one dimension ${used ? "tells" : "does not tell"} images apart at this moment.` : `${used} of ${k} dimensions tell images apart at this moment.`;
       use.dataset["used"] = String(used);
       [...pairs.children].forEach((pair, i) => draw(pair.lastElementChild as HTMLCanvasElement, rebuilt, i));
       [...grid.children].forEach((canvas, s) => draw(canvas as HTMLCanvasElement, drawn, s));

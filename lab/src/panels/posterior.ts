@@ -105,7 +105,7 @@ function mount(root: HTMLElement, context: Context): void {
       press.setAttribute("aria-checked", String(i === at()));
       press.tabIndex = i === at() ? 0 : -1;
     });
-    shown?.stop();
+    shown?.remove();
     shown = player({
       label: "Ascent", count: each.steps.length, value: moment(), each: EACH,
       format: (t) => `after ${counted(each.steps[t] as number, "step")}`, onShow: (t) => state.set("posterior.moment", t),
