@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Two processes of one thread each: the tests are many small ones.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
-.PHONY: demo check test soak bench clean
+.PHONY: demo check test soak bench lab lessons clean
 
 demo: $(READY)
 	$(BIN)/lowerbound compare digits
@@ -23,6 +23,12 @@ test: check
 
 soak: $(READY)
 	$(PYTEST) -m soak
+
+lab: $(READY)
+	$(BIN)/python hatch_build.py
+
+lessons: $(READY)
+	$(BIN)/lowerbound course build course --out src/lowerbound/course/notebooks
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.quality
