@@ -52,7 +52,7 @@ export function decodes(context: Context, models: readonly Model[], onProblem: (
       for (const each of turns) {
         const { model, canvas, element: figure } = each;
         const z = codes.get(model.about.name);
-        figure.classList.toggle("own", model.about.name === own);
+        figure.classList.toggle("chosen", model.about.name === own);
         figure.classList.toggle("empty", !z);
         if (!z) continue;
         queue(model.about.name, () => model.decode(z, 1)).then(

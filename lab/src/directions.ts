@@ -41,7 +41,9 @@ export function placeWords({ model, plane, at, shift, inPlane, near, others, rin
       ? `${model.label}: ${ownPlane ? "z is the mean code" : `z is the code of ${near}`} with ${directionName("raw", plane.pair[0])} at ${short(at[0])} and ${directionName("raw", plane.pair[1])} at ${short(at[1])}.`
       : ownPlane
         ? `${model.label}: z = mean ${term(at[0], plane.pair[0])} ${term(at[1], plane.pair[1])}${model.k > 2 ? "; along all other axes it is the mean" : ""}.`
-        : `${model.label}: z = code of ${near} ${term(shift[0], plane.pair[0])} ${term(shift[1], plane.pair[1])}.`,
+        : !shift[0] && !shift[1]
+          ? `${model.label}: z is the code of ${near} itself; drag away from it.`
+          : `${model.label}: z = code of ${near} ${term(shift[0], plane.pair[0])} ${term(shift[1], plane.pair[1])}.`,
   ];
   if (others && near === null) sentences.push("No image is shown, so the other models have none to start from.");
   else if (others) {

@@ -128,7 +128,7 @@ function mount(root: HTMLElement, context: Context): void {
   const tiles = context.live ? decodes(context, context.models, (text) => problem(root, text)) : null;
   const said = el("p", { class: "small quiet said", "data-role": "map-words" });
   const aloud = el("p", { class: "visually-hidden", role: "status" });
-  const keys = el("p", { class: "small quiet keys" }, "Wheel, pinch, + and − enlarge; space and drag, two fingers or the arrow keys move; Shift and arrows move the point, Enter picks the image nearest to it.");
+  const keys = el("p", { class: "small quiet keys" }, "Wheel, pinch or + and − enlarge; space and drag, two fingers or arrow keys move. Shift and arrow keys move the point, Enter picks the image nearest to it.");
   atlas.marks.setAttribute("role", "application");
   atlas.marks.setAttribute("aria-label", "Map of codes. Arrow keys move it, plus and minus enlarge and shrink it, 0 shows all of it. Shift and arrow keys move the decoded point, Enter picks the nearest image.");
 
@@ -200,6 +200,9 @@ function mount(root: HTMLElement, context: Context): void {
     mark();
   }
 
+  /** "image 12 (class 3)": within a sentence. */
+  const named = (image: number): string => imageWords(meta, labels, image).replace(/, (class .*)$/su, " ($1)");
+
   let eventTime = 0;
   function point(to: readonly [number, number], when: number): void {
     eventTime = when;
@@ -245,8 +248,8 @@ function mount(root: HTMLElement, context: Context): void {
     eventTime = 0;
     pointed = state.get(AT, [] as readonly number[]).join();
     said.textContent = placeWords({
-      model: own.about, plane: here.plane, at, shift: [dx, dy], inPlane, near: near < 0 ? null : imageWords(meta, labels, near),
-      others: context.models.length > 1, ring: own.spread !== null && picked() >= 0 ? imageWords(meta, labels, picked()) : null,
+      model: own.about, plane: here.plane, at, shift: [dx, dy], inPlane, near: near < 0 ? null : named(near),
+      others: context.models.length > 1, ring: own.spread !== null && picked() >= 0 ? named(picked()) : null,
     });
     mark();
   }
