@@ -36,7 +36,7 @@ export function mountOwn(root: HTMLElement, context: Context): void {
   const lies = habit(images);
   const places = lies.plain && images.shape[0] === 1;
   const queue = latest();
-  let [fit, empty, due] = [places, true, false];
+  let [fit, wanted, empty, due] = [places, places, true, false]; // an image of the run already lies as it should: `fit` is off for it
 
   const said = el("p", { class: "small quiet", role: "status", "data-role": "own-words" });
   const start = "Draw on the pad, drop an image file on it, or choose one.";
@@ -61,7 +61,10 @@ export function mountOwn(root: HTMLElement, context: Context): void {
 
   const pad = createPad(images.shape, lies.ground, (cleared) => {
     empty = cleared;
-    if (cleared) blank();
+    if (cleared) {
+      blank();
+      setFit(wanted);
+    }
     if (due) return;
     due = true;
     requestAnimationFrame(() => {
@@ -119,6 +122,7 @@ export function mountOwn(root: HTMLElement, context: Context): void {
     }
     const part = cropped(picture.width, picture.height, images.shape[2] / images.shape[1]);
     const whole = part.width > picture.width - 1 && part.height > picture.height - 1;
+    setFit(wanted);
     pad.paint((pen) => {
       pen.imageSmoothingEnabled = picture.width > pad.canvas.width; // small pictures keep their squares
       pen.imageSmoothingQuality = "high";
@@ -164,7 +168,7 @@ export function mountOwn(root: HTMLElement, context: Context): void {
   const swap = button("Swap light and dark", () => pad.swap());
   swap.dataset["role"] = "own-swap";
   const place = toggle(fitWords(lies, images.shape), fit, (on) => {
-    fit = on;
+    fit = wanted = on;
     if (!empty) show();
   });
   place.element.dataset["role"] = "own-fit";

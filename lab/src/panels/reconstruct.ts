@@ -15,7 +15,7 @@ import { whenSeen } from "../seen.ts";
 import { imageWords, step, threeDigits, within } from "../wording.ts";
 
 const [ORDER, BY, START] = ["reconstruct.order", "reconstruct.by", "reconstruct.start"];
-const [NAMES, CELL, FEWEST, MOST] = [124, 78, 4, 16]; // pixels of the names' column and of an image; images a row
+const [NAMES, CELL, FEWEST, MOST] = [142, 78, 4, 16]; // pixels of the names' column and of an image; images a row
 
 type Order = "worst" | "best" | "around";
 const ORDERS: readonly (readonly [Order, string])[] = [["worst", "worst first"], ["best", "best first"], ["around", "around the picked image"]];
