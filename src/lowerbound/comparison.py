@@ -16,11 +16,11 @@ from lowerbound.devices import choose_device
 from lowerbound.errors import InputError
 from lowerbound.fitting import fit, follow
 from lowerbound.images import ImageSet
+from lowerbound.live_page import write_pages
 from lowerbound.outside import Outside
 from lowerbound.plan import Plan, choose_k, default_folder
 from lowerbound.processes import Alone, Processes
 from lowerbound.progress import Progress, quiet
-from lowerbound.report import write_report
 from lowerbound.sources import SOURCES, load
 from lowerbound.storage import Run
 from lowerbound.stored import OWN, StoredModel
@@ -165,7 +165,9 @@ def go_on(
         return run
     with run.writing():
         fit(run, images, processes or Alone(), progress, say, warn)
-        write_report(run, images, progress)
+        still = write_pages(run, images, progress)
+        if still:
+            say(f"report.html shows figures alone: {still}")
         run.complete()
     return run
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from lowerbound.blockwise import batched
-from lowerbound.divergence import is_factorised
 from lowerbound.errors import InputError
 from lowerbound.evaluation import Generator, squared_errors
 from lowerbound.graphs import Graphs, decoder_of, encoder_of, graphs
 from lowerbound.images import as_floats
 from lowerbound.look import model_style
+from lowerbound.page_numbers import coarse
 from lowerbound.parts import PRIORS
 from lowerbound.pca import PCA
 from lowerbound.prior import StandardNormal
@@ -69,12 +69,12 @@ def shown_model(run: Run, stored: StoredModel, pixels: np.ndarray, *, encoders: 
         answer = decoder_of(model)(torch.tensor(check[None], dtype=torch.float32)).numpy()
     assets = {
         f"codes:{name}": _halves(codes),
-        f"errors:{name}": _errors(run, stored, model, pixels).astype("<f4").tobytes(),
+        f"errors:{name}": coarse(_errors(run, stored, model, pixels), bits=12).tobytes(),
         f"decoder:{name}": made.decoder,
         f"check:{name}": answer.astype("<f4").tobytes(),
     }
     rate = _rate(model, codes, spread)
-    if spread is not None and rate is not None:
+    if spread is not None:
         assets[f"spread:{name}"] = _halves(spread)
     if made.encoder is not None:
         assets[f"encoder:{name}"] = made.encoder
@@ -86,6 +86,7 @@ def shown_model(run: Run, stored: StoredModel, pixels: np.ndarray, *, encoders: 
         "marker": style.marker,
         "k": stored.latent_dim,
         "encoder": made.encoder is not None,
+        "spread": made.spread,
         "generates": isinstance(model, Generator),
         "sigma": next((row.get("sigma") for row in run.metrics if row["name"] == stored.name), None),
         "prior": _prior(model, stored),
@@ -163,15 +164,12 @@ def _missing(label: str, model: Model, made: Graphs, rate: np.ndarray | None) ->
     missing = (
         {f"encoder of the {label}": f"New images cannot be encoded by it: {made.missing}."} if made.missing else {}
     )
-    if isinstance(model, VAE) and rate is None:
-        with torch.no_grad():
-            q = model.encoder(torch.zeros(1, *model.image_shape))
-        why = (
-            "its prior is learned, so that its rate is no sum over dimensions"
-            if is_factorised(q)
-            else "its q is no product of normals, so that it has no width along a single dimension; its mean is shown"
+    if isinstance(model, VAE) and not made.spread:
+        missing[f"ring of the {label}"] = (
+            "Its q is no product of normals, so that it has no width along a single dimension: its mean is shown alone."
         )
-        missing[f"ring of the {label}"] = f"There are no rings and no rates of single dimensions: {why}."
+    if made.spread and rate is None:
+        missing[f"rates of the {label}"] = "Its prior is learned, so that its rate is no sum over dimensions."
     return missing
 
 

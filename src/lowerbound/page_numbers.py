@@ -19,12 +19,12 @@ from lowerbound.sheets import columns_of, sheets
 from lowerbound.storage import Run
 from lowerbound.stored import StoredModel
 
-__all__ = ["film", "findings", "histories", "posterior", "spectrum", "sweep", "without_paths"]
+__all__ = ["coarse", "film", "findings", "histories", "posterior", "spectrum", "sweep", "without_paths"]
 
 POINTS = 400  # of a curve
 COMPONENTS, NUMBERS = 200, 1_000_000  # of the spectrum at most, and numbers in all of them
 WORK = 10_000_000_000  # multiplications that looking for further components may take
-FILMED = 32  # images of a film whose reconstructions are shown
+FILMED, SAMPLED = 24, 16  # images and samples of a film that are shown
 RAW = 1024  # values of an image: of larger ones a film is made of sheets
 FILM_COLUMNS = 8
 PANELS = {
@@ -37,6 +37,19 @@ PANELS = {
     "spectrum": "numbers",
 }
 """Where the page shows what a panel of the figure of ``diagnose`` shows."""
+
+
+def coarse(values: np.ndarray, bits: int = 8) -> np.ndarray:
+    """Numbers as float32 with so many binary digits: what is left out packs to nothing.
+
+    Example:
+        >>> coarse(np.array([1.001, 3.14159]))
+        array([1.     , 3.140625], dtype=float32)
+    """
+    left = 24 - bits
+    raw = np.ascontiguousarray(values, "<f4").view("<u4").astype(np.uint64)
+    raw = (raw + (1 << (left - 1))) >> left << left
+    return raw.astype("<u4").view("<f4")
 
 
 def histories(run: Run, shown: Sequence[StoredModel]) -> dict[str, Any]:
@@ -96,7 +109,7 @@ def spectrum(run: Run, train: Images) -> tuple[dict[str, Any], bytes] | None:
         "mean": np.round(pca.mean, 4),
         "total": pca.total_variance,
     }
-    return about, components.astype(np.float16).astype("<f4").tobytes()  # halves suffice for an eye, and pack to half
+    return about, coarse(components).tobytes()  # an eye sees no more of a picture's parts
 
 
 def _further(pca: PCA, train: Images, wanted: int) -> np.ndarray:
@@ -134,7 +147,7 @@ def film(run: Run, stored: StoredModel, shown: int) -> tuple[dict[str, Any], dic
     pictures = there[there < found.reconstructions.shape[1]][:FILMED]
     if not len(pictures):
         return None
-    reconstructions, samples = found.reconstructions[:, pictures], found.samples
+    reconstructions, samples = found.reconstructions[:, pictures], found.samples[:, :SAMPLED]
     name = stored.recipe
     most = float(np.finfo(np.float16).max)
     assets = {

@@ -23,6 +23,9 @@ def page(
     full_precision: Annotated[
         bool, typer.Option("--full-precision", help="Weights as float32: twice the size, images within 1e-5 of torch's")
     ] = False,
+    insight: Annotated[
+        bool, typer.Option("--insight", help="Examine the run's VAE first, and keep the findings: a minute or more")
+    ] = False,
     linked: Annotated[
         bool, typer.Option("--linked", help="A page and a folder of assets for a web host, not one file")
     ] = False,
@@ -37,9 +40,12 @@ def page(
 
     Example: lowerbound page runs/mnist-k20-2026-11-22
 
+    Example: lowerbound page runs/mnist-k20-2026-11-22 --insight --serve
+
     Example: lowerbound page runs/mnist-k20-2026-11-22 --linked --out site/index.html
     """
     from lowerbound.comparison import images_of
+    from lowerbound.insight import write_insight
     from lowerbound.live_page import LINKED, REPORT, keep_figures, page_files, template, write_files
     from lowerbound.payload import payload
     from lowerbound.progress import terminal
@@ -49,11 +55,15 @@ def page(
     folder = Run.open(run, outside=load_own(own))
     out = place(out, str(folder.path / (LINKED if linked else REPORT)), (".html",))
     built = template()
+    there = images_of(folder, data_dir, terminal)
+    if insight:
+        with folder.writing():
+            write_insight(folder, there, terminal)
     if out == folder.path / REPORT:
         keep_figures(folder)
     held = payload(
         folder,
-        images_of(folder, data_dir, terminal),
+        there,
         shown=images,
         encoders=encoders,
         full=full_precision,

@@ -107,7 +107,9 @@ def payload(
     films = _films(run, [each for each in stored if each.recipe in names], number, assets, missing)
     ascents = page_numbers.posterior(run, number, names)
     if not ascents:
-        missing["posterior"] = ["No ascent to the best q of single images was stored with this run."]
+        missing["posterior"] = [
+            "No ascent to the best q of single images is kept with this run: lowerbound page RUN --insight makes some."
+        ]
     metrics = averaged(run.metrics)
     meta = {
         "schema": SCHEMA,
