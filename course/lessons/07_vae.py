@@ -420,7 +420,7 @@ print(f"ELBO {elbo_of_test:.1f} = reconstruction {reconstruction_of_test:.1f} - 
 print(f"of training images {np.mean(bounds[-20:]):.1f} in the last batches")
 
 # %% [markdown]
-# The VAE's error is probably above the autoencoder's. That is no fault: the autoencoder is trained for nothing else, while the VAE pays for a code that stays near the prior and is noisy on the way. That is the price of being able to generate.
+# Trained to the end, the VAE's error lies above the autoencoder's (after a few epochs it may be either way). That is no fault: the autoencoder is trained for nothing else, while the VAE pays for a code that stays near the prior and is noisy on the way. That is the price of being able to generate.
 #
 # **If yours looks bad,** these are the usual suspects; the next lesson is all about them.
 #
