@@ -3,8 +3,7 @@
 import type { Theme } from "./context.ts";
 import { short } from "./format.ts";
 import { el } from "./layout.ts";
-import { type Cloud, drawMarkers, inside, radiusOf, splat, stamp, type Transform } from "./scatter.ts";
-import { toRgb } from "./theme.ts";
+import { type Cloud, drawMarkers, inside, pack, radiusOf, splat, stamp, type Transform } from "./scatter.ts";
 import { type Extent, type Size, ticks, toScreen, unit, type View } from "./view.ts";
 
 const [FEW, GLIDES, GLIDE] = [2500, 20_000, 550]; // points drawn as markers, points that glide, ms of a glide
@@ -48,6 +47,7 @@ export function createAtlas(theme: Theme): Atlas {
   let marked: Marks = { picked: -1, hovered: -1, near: -1, probe: null, ring: null, ringColour: "" };
   let [frame, wanted] = [0, false];
   let buffer: ImageData | null = null;
+  let font = ""; // asked for once: asking makes the browser lay out the page
 
   const size = (): Size => ({ width: marks.clientWidth || 1, height: marks.clientHeight || 1 });
   const ratio = (): number => Math.min(devicePixelRatio || 1, 3);
@@ -145,7 +145,7 @@ export function createAtlas(theme: Theme): Atlas {
     if (!scene) return;
     const { width, height } = size();
     const scale = unit(scene.whole, view, size());
-    pen.font = `11px ${getComputedStyle(marks).fontFamily}`;
+    pen.font = font ||= `11px ${getComputedStyle(marks).fontFamily}`;
     pen.fillStyle = theme.colour("quiet");
     pen.strokeStyle = theme.colour("card");
     pen.lineWidth = 3;
@@ -224,14 +224,12 @@ export function createAtlas(theme: Theme): Atlas {
 }
 
 function fill(image: ImageData, colour: string): void {
-  const [r, g, b] = toRgb(colour);
-  new Uint32Array(image.data.buffer).fill(new Uint32Array(new Uint8Array([r, g, b, 255]).buffer)[0] as number);
+  new Uint32Array(image.data.buffer).fill(pack(colour));
 }
 
 /** Lines through zero. */
 function crosses(image: ImageData, x: number, y: number, colour: string): void {
-  const [r, g, b] = toRgb(colour);
-  const packed = new Uint32Array(new Uint8Array([r, g, b, 255]).buffer)[0] as number;
+  const packed = pack(colour);
   const whole = new Uint32Array(image.data.buffer);
   if (x >= 0 && x < image.width) for (let row = 0; row < image.height; row++) whole[row * image.width + x] = packed;
   if (y >= 0 && y < image.height) whole.fill(packed, y * image.width, (y + 1) * image.width);

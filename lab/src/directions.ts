@@ -29,8 +29,8 @@ export interface Told {
   readonly near: string | null;
   /** Whether there are other models. */
   readonly others: boolean;
-  /** The picked image in words, where a ring is around it. */
-  readonly ring: string | null;
+  /** The picked image in words and how far its ring reaches, where there is one. */
+  readonly ring: { readonly of: string; readonly reach: number } | null;
 }
 
 /** What is decoded, in words and in the tutorial's letters. */
@@ -50,7 +50,7 @@ export function placeWords({ model, plane, at, shift, inPlane, near, others, rin
     const code = `decode their own code of ${inPlane ? near : "that image"}, moved along their own two ${plane.kind === "raw" ? "dimensions" : "axes"} by as many standard deviations`;
     sentences.push(inPlane ? `The other models ${code}.` : `The other models do the same: they ${code}.`);
   }
-  if (ring !== null) sentences.push(`The ring is q(z|x) of ${ring}, out to two standard deviations.`);
+  if (ring !== null) sentences.push(`The ring is q(z|x) of ${ring.of}, out to two standard deviations: ${short(ring.reach)} from its middle, so enlarge the map where the mark hides it.`);
   return sentences.join(" ");
 }
 

@@ -47,40 +47,46 @@ export function splat(rgba: Uint8ClampedArray, width: number, height: number, cl
   const { points, shown, classes } = cloud;
   const { scale, right, down } = transform;
   const whole = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.length >> 2);
-  const rgb = Uint8Array.from(colours.flatMap((colour) => toRgb(colour)));
-  const packed = Uint32Array.from(colours, (_, c) => pack(rgb, c));
+  const packed = Uint32Array.from(colours, pack);
   const { dx, dy, cover } = disc;
+  const reach = dx.reduce((most, x) => Math.max(most, x), 0);
+  const offsets = Int32Array.from(dx, (x, p) => x + width * (dy[p] as number));
   let drawn = 0;
   for (let i = 0; i < shown.length; i++) {
-    if (!shown[i]) continue;
-    const left = Math.round((points[2 * i] as number) * scale + right);
-    const top = Math.round(down - (points[2 * i + 1] as number) * scale);
-    if (!(left > -8 && top > -8 && left < width + 8 && top < height + 8)) continue;
+    if (shown[i] === 0) continue;
+    const x = (points[2 * i] as number) * scale + right + 0.5;
+    const y = down - (points[2 * i + 1] as number) * scale + 0.5;
+    if (!(x > -reach && y > -reach && x < width + reach && y < height + reach)) continue;
+    const left = Math.floor(x);
+    const top = Math.floor(y);
+    const within = left >= reach && top >= reach && left < width - reach && top < height - reach;
+    const colour = packed[classes[i] as number] as number;
+    const middle = top * width + left;
     drawn++;
-    const c = classes[i] as number;
-    const full = packed[c] as number;
-    for (let p = 0; p < cover.length; p++) {
-      const x = left + (dx[p] as number);
-      const y = top + (dy[p] as number);
-      if (x < 0 || y < 0 || x >= width || y >= height) continue;
-      const at = y * width + x;
+    for (let p = 0; p < offsets.length; p++) {
+      if (!within) {
+        const across = left + (dx[p] as number);
+        const below = top + (dy[p] as number);
+        if (across < 0 || below < 0 || across >= width || below >= height) continue;
+      }
+      const at = middle + (offsets[p] as number);
       const part = cover[p] as number;
-      if (part === 255) {
-        whole[at] = full;
-        continue;
-      }
-      for (let channel = 0; channel < 3; channel++) {
-        const old = rgba[4 * at + channel] as number;
-        rgba[4 * at + channel] = old + (part / 255) * ((rgb[3 * c + channel] as number) - old);
-      }
+      whole[at] = part === 255 ? colour : mix(whole[at] as number, colour, part);
     }
   }
   return drawn;
 }
 
+/** Two packed colours, `part` of 255 of the second: two channels at a time. */
+function mix(a: number, b: number, part: number): number {
+  const even = ((a & 0xff00ff) * (255 - part) + (b & 0xff00ff) * (part + 1)) >>> 8;
+  const odd = ((a >>> 8) & 0xff00ff) * (255 - part) + ((b >>> 8) & 0xff00ff) * (part + 1);
+  return (even & 0xff00ff) | (odd & 0xff00ff00);
+}
+
 /** An opaque colour as one number, in whatever order this machine keeps bytes. */
-function pack(rgb: Uint8Array, c: number): number {
-  return new Uint32Array(new Uint8Array([rgb[3 * c] as number, rgb[3 * c + 1] as number, rgb[3 * c + 2] as number, 255]).buffer)[0] as number;
+export function pack(colour: string): number {
+  return new Uint32Array(new Uint8Array([...toRgb(colour), 255]).buffer)[0] as number;
 }
 
 /** Draw each shown point as its class's marker with a thin edge of paper, so that neighbours stay apart. */
@@ -117,8 +123,8 @@ export function drawMarkers(
 
 /** Radius in pixels of the page: many points are small, and grow as the map is enlarged. */
 export function radiusOf(count: number, zoom: number, side: number): number {
-  const crowd = (side * 0.085) / Math.sqrt(Math.max(1, count)); // the discs together cover some 2 % of the square
-  return Math.min(6.5, Math.min(4.2, Math.max(1, crowd * 2)) * Math.max(1, zoom) ** 0.35);
+  const crowd = (0.28 * side) / Math.sqrt(Math.max(1, count)); // the discs together cover at most a quarter of the square
+  return Math.min(6.5, Math.min(4.2, Math.max(1, crowd)) * Math.max(1, zoom) ** 0.35);
 }
 
 /** How many shown points are inside; counting ends at `enough`. */

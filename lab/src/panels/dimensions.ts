@@ -19,7 +19,7 @@ import { strip, traverse } from "../traversal.ts";
 import { imageWords, within } from "../wording.ts";
 
 const [CODE, AXES, SEED, OPEN] = ["dimensions.z", "dimensions.axes", "dimensions.seed", "dimensions.open"];
-const NORMAL = "N(0, I)";
+const [NORMAL, MOST_SEED] = ["N(0, I)", 2 ** 32 - 1] as const;
 
 export const panel: Panel = {
   id: "dimensions",
@@ -81,7 +81,7 @@ function mount(root: HTMLElement, context: Context): void {
   const toMean = button("Mean", () => move(Float32Array.from(model().about.raw_mean)), "All sliders to the mean of the codes");
   const toImage = button("Picked image", () => state.set(CODE, null), "All sliders to the code of the picked image");
   const toDraw = button("", () => {
-    const seed = within(state.get(SEED, 0), 2 ** 31) + 1;
+    const seed = within(state.get(SEED, 0), MOST_SEED) + 1;
     state.set(SEED, seed);
     move(drawCode(model().about, seed));
   });
@@ -128,7 +128,6 @@ function mount(root: HTMLElement, context: Context): void {
     const counted = about.rate && kind() === "raw" ? `nats are the KL divergence that it costs per image, ${fixed(about.rate.reduce((sum, rate) => sum + rate, 0), 1)} in all` : "the share is what it carries of the variance";
     legend.textContent = `Values count standard deviations (sd) of the codes from their mean; ${counted}.${dead && kind() === "raw" ? ` ${dead} of ${about.k} ${dead === 1 ? "is" : "are"} collapsed.` : ""}`;
     const normal = about.prior === NORMAL;
-    toDraw.textContent = normal ? "Draw from N(0, I)" : "Draw from a fitted normal";
     toDraw.title = normal ? "A draw from the prior; press again for another" : `This model has no prior to draw from here (${about.prior}): a normal with the mean and covariance of its codes stands in; press again for another`;
     choose.set(about.name);
     axes.set(kind());
@@ -155,7 +154,9 @@ function mount(root: HTMLElement, context: Context): void {
     list.mark(active);
     way.tell(directionName(kind(), active), along(about, kind(), active, z) / list.unit(active));
     toImage.disabled = picked < 0;
-    seedWords.textContent = state.get(SEED, 0) ? `draw ${within(state.get(SEED, 0), 2 ** 31)}` : "";
+    const seed = within(state.get(SEED, 0), MOST_SEED);
+    toDraw.textContent = `Draw ${seed ? "again " : ""}from ${about.prior === NORMAL ? NORMAL : "a fitted normal"}`;
+    seedWords.textContent = seed ? `seed ${seed}` : "";
     original.element.hidden = picked < 0;
     if (picked >= 0) {
       images.drawImage(original.canvas, picked);

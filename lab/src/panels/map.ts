@@ -3,19 +3,21 @@
 import "./map.css";
 
 import { createAtlas } from "../atlas.ts";
-import type { Context, Model, Panel } from "../context.ts";
-import { button, choice, menu, row } from "../controls.ts";
+import type { Context, Panel } from "../context.ts";
+import { choice, row } from "../controls.ts";
 import { decodes } from "../decodes.ts";
-import { directionName, defaultModel, percent, placeWords } from "../directions.ts";
+import { directionName, placeWords } from "../directions.ts";
 import { listen } from "../gestures.ts";
 import { className, legend, present } from "../legend.ts";
 import { el, notLive, problem } from "../layout.ts";
-import { codeAt, type Kind, order, type Plane, plane, project, ring, shares, shifted } from "../plane.ts";
+import { choices, KEY, type Mode } from "../map_choices.ts";
+import { axisControls, zoomButtons } from "../map_controls.ts";
+import { type Plane, plane, project, ring } from "../plane.ts";
+import { pointCodes } from "../point_codes.ts";
 import { whenSeen } from "../seen.ts";
 import { type Extent, extent, nearestPoint, panned, toPlane, toScreen, type View, zoomed } from "../view.ts";
-import { imageWords, within } from "../wording.ts";
+import { imageWords } from "../wording.ts";
 
-const [AXES, ACROSS, UP, AT, VIEW, HIDE, MODE] = ["map.axes", "map.x", "map.y", "map.at", "map.view", "map.hide", "map.mode"];
 const [REACH, FINGER] = [14, 24]; // pixels around a point within which a pointer means it
 const ARROWS: Readonly<Record<string, readonly [number, number]>> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
@@ -37,23 +39,10 @@ function mount(root: HTMLElement, context: Context): void {
   const models = context.models.filter(({ about }) => about.k > 1);
   const atlas = createAtlas(theme);
 
-  // What is shown: derived from the state alone.
-  const model = (): Model => models.find(({ about }) => about.name === state.get("model", "")) ?? defaultModel(models);
-  const kind = (): Kind => (state.get(AXES, "principal") === "raw" ? "raw" : "principal");
-  const hidden = (): ReadonlySet<number> => new Set(state.get(HIDE, [] as readonly number[]));
-  const picked = (): number => {
-    const image = state.get("image", -1);
-    return image >= 0 ? within(image, images.count) : -1;
-  };
-  const pair = (): readonly [number, number] => {
-    const [about, ranked] = [model().about, order(model().about, kind())];
-    const asked = [state.get(ACROSS, -1), state.get(UP, -1)].map((j) => (Number.isInteger(j) && j >= 0 && j < about.k ? j : -1)) as [number, number];
-    const first = asked[0] >= 0 ? asked[0] : (ranked.find((j) => j !== asked[1]) as number);
-    const second = asked[1] >= 0 && asked[1] !== first ? asked[1] : (ranked.find((j) => j !== first) as number);
-    return [first, second];
-  };
+  const chosen = choices(context, models);
+  const { model, kind, pair, mode, hidden, picked, at } = chosen;
 
-  // What follows from it, kept until it changes.
+  // What follows from what is chosen, kept until it changes.
   const here: { key: string; plane: Plane; points: Float32Array; whole: Extent } = { key: "", plane: plane(model().about, "principal", 0, 1), points: new Float32Array(), whole: { x: 0, y: 0, half: 1 } };
   const shown = new Uint8Array(images.count).fill(1);
   const classes = new Uint16Array(images.count);
@@ -64,15 +53,12 @@ function mount(root: HTMLElement, context: Context): void {
   let nearest = -1;
   let pointed = ""; // the probe's place as it was when it was last drawn
 
-  const view = (): View => {
-    const [x, y, zoom] = state.get(VIEW, [] as readonly number[]);
-    return x === undefined || y === undefined || zoom === undefined || !(zoom > 0) ? { x: here.whole.x, y: here.whole.y, zoom: 1 } : { x, y, zoom };
-  };
-  const look = (next: View): void => state.set(VIEW, next.zoom === 1 && next.x === here.whole.x && next.y === here.whole.y ? null : [next.x, next.y, next.zoom]);
+  const view = (): View => chosen.view() ?? { x: here.whole.x, y: here.whole.y, zoom: 1 };
+  const look = (next: View): void => state.set(KEY.view, next.zoom === 1 && next.x === here.whole.x && next.y === here.whole.y ? null : [next.x, next.y, next.zoom]);
   const pointOf = (i: number): readonly [number, number] => [here.points[2 * i] as number, here.points[2 * i + 1] as number];
   const probe = (): readonly [number, number] => {
-    const [x, y] = state.get(AT, [] as readonly number[]);
-    if (x !== undefined && y !== undefined) return [x, y];
+    const to = at();
+    if (to) return to;
     if (picked() >= 0) return pointOf(picked());
     const middle = project(here.plane, model().about.mean);
     const close = nearestPoint(here.points, shown, middle[0] as number, middle[1] as number).index;
@@ -81,50 +67,20 @@ function mount(root: HTMLElement, context: Context): void {
   const under = (left: number, top: number): readonly [number, number] => toPlane(here.whole, view(), atlas.size(), left, top);
 
   // Controls.
-  const choose = menu("Codes of", models.map(({ about }) => [about.name, about.label] as const), model().about.name, (name) => state.set("model", name));
-  choose.select.dataset["role"] = "map-model";
-  const axes = choice<Kind>("Along", [["principal", "principal axes"], ["raw", "raw dimensions"]], kind(), (chosen) => {
-    state.set(ACROSS, null);
-    state.set(UP, null);
-    state.set(AXES, chosen);
-  });
-  axes.element.dataset["role"] = "map-axes";
-  const across = menu("→", [], "", (j) => turn(ACROSS, UP, Number(j)));
-  const up = menu("↑", [], "", (j) => turn(UP, ACROSS, Number(j)));
-  across.select.dataset["role"] = "map-x";
-  up.select.dataset["role"] = "map-y";
-  across.select.setAttribute("aria-label", "to the right");
-  up.select.setAttribute("aria-label", "upwards");
-  function turn(key: string, other: string, j: number): void {
-    const [first, second] = pair();
-    const [mine, theirs] = key === ACROSS ? [first, second] : [second, first];
-    state.set(other, theirs === j ? mine : theirs); // chosen twice: the two change places
-    state.set(key, j);
-  }
-  const mode = choice<"near" | "plane">("Decode", [["near", "around the nearest image"], ["plane", "in the plane"]], "near", (chosen) => state.set(MODE, chosen));
-  mode.element.dataset["role"] = "map-mode";
-  const classKey = legend(theme, found, className(meta.classes ?? []), (labels) => state.set(HIDE, labels.length ? labels : null));
+  const axes = axisControls(state, chosen, models);
+  const modes = choice<Mode>("Decode", [["near", "around the nearest image"], ["plane", "in the plane"]], mode(), (wanted) => state.set(KEY.mode, wanted));
+  modes.element.dataset["role"] = "map-mode";
+  const classKey = legend(theme, found, className(meta.classes ?? []), (labels) => state.set(KEY.hide, labels.length ? labels : null));
 
   // The map itself.
   const middleZoom = (factor: number): void => look(zoomed(here.whole, view(), atlas.size(), factor));
-  const whole = (): void => state.set(VIEW, null);
-  const zooms = el(
-    "div", { class: "zooms" },
-    ...([["+", "zoom-in", "Enlarge (+)", () => middleZoom(1.5)], ["−", "zoom-out", "Shrink (−)", () => middleZoom(1 / 1.5)], ["⤢", "zoom-whole", "Show the whole map (0)", whole]] as const).map(
-      ([sign, role, words, action]) => {
-        const made = button(sign, action, words);
-        made.setAttribute("aria-label", words);
-        made.dataset["role"] = role;
-        return made;
-      },
-    ),
-  );
+  const whole = (): void => state.set(KEY.view, null);
   const thumb = el("canvas", { class: "pixels" });
   const tipWords = el("span", {});
-  const tip = el("div", { class: "tip", "data-role": "map-tip", role: "status" }, thumb, tipWords);
+  const tip = el("div", { class: "tip", "data-role": "map-tip", "aria-hidden": "true" }, thumb, tipWords);
   tip.hidden = true;
   const [nameAcross, nameUp] = [el("span", { class: "name across" }), el("span", { class: "name up" })];
-  const box = el("div", { class: "atlas" }, atlas.points, atlas.marks, nameUp, nameAcross, zooms, tip);
+  const box = el("div", { class: "atlas" }, atlas.points, atlas.marks, nameUp, nameAcross, zoomButtons(middleZoom, whole), tip);
   const tiles = context.live ? decodes(context, context.models, (text) => problem(root, text)) : null;
   const said = el("p", { class: "small quiet said", "data-role": "map-words" });
   const aloud = el("p", { class: "visually-hidden", role: "status" });
@@ -133,18 +89,17 @@ function mount(root: HTMLElement, context: Context): void {
   atlas.marks.setAttribute("aria-label", "Map of codes. Arrow keys move it, plus and minus enlarge and shrink it, 0 shows all of it. Shift and arrow keys move the decoded point, Enter picks the nearest image.");
 
   root.append(
-    row(choose.element, axes.element, across.element, up.element), box, ...(labels ? [classKey.element] : []),
-    row(mode.element), ...(tiles ? [tiles.element] : [notLive("Decoding a point")]), said, keys,
+    axes.element, box, ...(labels ? [classKey.element] : []),
+    row(modes.element), ...(tiles ? [tiles.element] : [notLive("Decoding a point")]), said, keys, aloud,
   );
-  root.append(aloud);
 
   listen(atlas.marks, {
     hover: (left, top) => hover(close(left, top, REACH)),
     leave: () => hover(-1),
     click(left, top, touch) {
       const image = close(left, top, touch ? FINGER : REACH);
-      if (image < 0) return state.set(AT, [...under(left, top)]);
-      state.set(AT, null);
+      if (image < 0) return state.set(KEY.at, [...under(left, top)]);
+      state.set(KEY.at, null);
       state.set("image", image);
     },
     drag: (left, top, when) => point(under(left, top), when),
@@ -164,7 +119,7 @@ function mount(root: HTMLElement, context: Context): void {
     else if (event.key === "0") whole();
     else if (event.key === "Enter" && nearest >= 0) {
       const image = nearest;
-      state.set(AT, null);
+      state.set(KEY.at, null);
       state.set("image", image);
       speak();
     } else return;
@@ -203,19 +158,27 @@ function mount(root: HTMLElement, context: Context): void {
   /** "image 12 (class 3)": within a sentence. */
   const named = (image: number): string => imageWords(meta, labels, image).replace(/, (class .*)$/su, " ($1)");
 
+  const pointedAt = (): string => at()?.join() ?? "";
   let eventTime = 0;
   function point(to: readonly [number, number], when: number): void {
     eventTime = when;
-    state.set(AT, [...to]);
+    state.set(KEY.at, [...to]);
+  }
+
+  const widths = (spread: Float32Array, i: number): Float32Array => spread.subarray((i * spread.length) / images.count, ((i + 1) * spread.length) / images.count);
+  function ringed(): { of: string; reach: number } | null {
+    const [{ spread }, image] = [model(), picked()];
+    if (!spread || image < 0) return null;
+    const points = ring(here.plane, widths(spread, image));
+    return { of: named(image), reach: points.reduce((most, x, i) => (i % 2 ? most : Math.max(most, Math.hypot(x, points[i + 1] as number))), 0) };
   }
 
   function mark(): void {
     const { spread, about } = model();
     const image = picked();
-    const each = spread ? spread.length / images.count : 0;
     atlas.mark({
       picked: image, hovered, near: nearest, probe: probe(), ringColour: theme.modelColour(about),
-      ring: spread && image >= 0 ? ring(here.plane, spread.subarray(image * each, (image + 1) * each)) : null,
+      ring: spread && image >= 0 ? ring(here.plane, widths(spread, image)) : null,
     });
     const [left, top] = image >= 0 ? toScreen(here.whole, view(), atlas.size(), ...pointOf(image)) : [NaN, NaN];
     Object.assign(atlas.marks.dataset, { picked: image, pickedAt: image >= 0 ? `${left.toFixed(1)} ${top.toFixed(1)}` : "", ring: String(Boolean(spread && image >= 0)) });
@@ -223,33 +186,19 @@ function mount(root: HTMLElement, context: Context): void {
 
   /** Decode the probe's point with every model. */
   function decode(): void {
-    const at = probe();
+    const to = probe();
     const own = model();
-    const near = nearestPoint(here.points, shown, ...at).index;
-    nearest = near;
-    const inPlane = state.get(MODE, "near") === "plane";
-    const [dx, dy] = near >= 0 ? [at[0] - pointOf(near)[0], at[1] - pointOf(near)[1]] : [0, 0];
-    const ranks = pair().map((j) => order(own.about, kind()).indexOf(j)) as [number, number];
-    const codes = new Map<string, Float32Array>();
-    for (const { about, codes: all } of context.models) {
-      if (about.name === own.about.name && (inPlane || near < 0)) codes.set(about.name, codeAt(here.plane, ...at));
-      else if (near >= 0) {
-        const z = all.subarray(near * about.k, (near + 1) * about.k);
-        const ranked = order(about, kind());
-        const [j, i] = ranks.map((rank) => ranked[Math.min(rank, about.k - 1)] as number) as [number, number];
-        const theirs = about.name === own.about.name ? here.plane : plane(about, kind(), j, i);
-        const [right, up] = [theirs.scale[0] / here.plane.scale[0], theirs.scale[1] / here.plane.scale[1]];
-        codes.set(about.name, shifted(theirs, z, dx * right, about.k > 1 ? dy * up : 0));
-      }
-    }
-    const text = `${at[0].toFixed(4)} ${at[1].toFixed(4)}`;
-    Object.assign(atlas.marks.dataset, { at: text, near: String(near) });
-    tiles?.show({ codes, near, own: own.about.name, when: eventTime || performance.now(), at: text });
+    nearest = nearestPoint(here.points, shown, ...to).index;
+    const shift = nearest < 0 ? ([0, 0] as const) : ([to[0] - pointOf(nearest)[0], to[1] - pointOf(nearest)[1]] as const);
+    const inPlane = mode() === "plane";
+    const codes = pointCodes(context.models, { own, plane: here.plane, at: to, near: nearest, shift, inPlane });
+    const text = `${to[0].toFixed(4)} ${to[1].toFixed(4)}`;
+    Object.assign(atlas.marks.dataset, { at: text, near: String(nearest) });
+    tiles?.show({ codes, near: nearest, own: own.about.name, when: eventTime || performance.now(), at: text });
     eventTime = 0;
-    pointed = state.get(AT, [] as readonly number[]).join();
+    pointed = pointedAt();
     said.textContent = placeWords({
-      model: own.about, plane: here.plane, at, shift: [dx, dy], inPlane, near: near < 0 ? null : named(near),
-      others: context.models.length > 1, ring: own.spread !== null && picked() >= 0 ? named(picked()) : null,
+      model: own.about, plane: here.plane, at: to, shift, inPlane, near: nearest < 0 ? null : named(nearest), others: context.models.length > 1, ring: ringed(),
     });
     mark();
   }
@@ -263,21 +212,15 @@ function mount(root: HTMLElement, context: Context): void {
     for (let i = 0; i < shown.length; i++) shown[i] = labels && gone.has(labels[i] as number) ? 0 : 1;
     if (key !== here.key) {
       const before = here.key ? nearest : -1;
-      const stayed = here.key !== "" && pointed === state.get(AT, [] as readonly number[]).join() && pointed !== "";
+      const stayed = here.key !== "" && pointed === pointedAt() && pointed !== "";
       here.key = key;
       here.plane = plane(about, kind(), first, second);
       here.points = project(here.plane, codes);
       here.whole = extent(here.points);
       // Another plane: the place on the old one means nothing, the image it was nearest to does.
-      if (glide) state.set(VIEW, null);
-      if (glide && stayed) state.set(AT, before >= 0 ? [...pointOf(before)] : null);
-      choose.set(about.name);
-      axes.set(kind());
-      const [share, ranked] = [shares(about, kind()), order(about, kind())];
-      for (const [each, chosen] of [[across, first], [up, second]] as const) {
-        each.select.replaceChildren(...ranked.map((j) => el("option", { value: j }, `${directionName(kind(), j)} · ${percent(share[j] as number)}`)));
-        each.set(String(chosen));
-      }
+      if (glide) state.set(KEY.view, null);
+      if (glide && stayed) state.set(KEY.at, before >= 0 ? [...pointOf(before)] : null);
+      axes.set();
       nameAcross.textContent = `${directionName(kind(), first)} →`;
       nameUp.textContent = `↑ ${directionName(kind(), second)}`;
       hover(-1);
@@ -291,23 +234,23 @@ function mount(root: HTMLElement, context: Context): void {
       glide,
     );
     classKey.set(gone);
-    mode.set(state.get(MODE, "near") === "plane" ? "plane" : "near");
+    modes.set(mode());
     atlas.look(view());
     if (started) decode();
   }
 
   let started = false;
-  for (const key of ["model", AXES, ACROSS, UP]) state.on(key, () => sync(true));
-  for (const key of [HIDE, MODE]) state.on(key, () => sync(false));
-  state.on(VIEW, () => {
+  for (const key of ["model", KEY.axes, KEY.across, KEY.up]) state.on(key, () => sync(true));
+  for (const key of [KEY.hide, KEY.mode]) state.on(key, () => sync(false));
+  state.on(KEY.view, () => {
     atlas.look(view());
     hover(-1);
     mark();
   });
-  state.on(AT, decode);
+  state.on(KEY.at, decode);
   state.on("image", () => {
     // Picked elsewhere: the point goes there, unless an address named another.
-    if (pointed && pointed === state.get(AT, [] as readonly number[]).join()) state.set(AT, null);
+    if (pointed && pointed === pointedAt()) state.set(KEY.at, null);
     else decode();
   });
   theme.on(() => {
