@@ -87,7 +87,7 @@ def payload(
         for each in stored:
             models += _model(run, each, pixels, missing, encoders=encoders, full=full)
             advance(1, each.name)
-        found = page_numbers.spectrum(run, images.train)
+        found = _spectrum(run, images.train, missing)
         advance(1, "spectrum")
     for model in models:
         assets |= model.assets
@@ -187,6 +187,15 @@ def _model(
     for name, reason in model.missing.items():
         missing.setdefault(name, []).append(reason)
     return [model]
+
+
+def _spectrum(run: Run, train: Images, missing: dict[str, list[str]]) -> tuple[dict[str, Any], bytes] | None:
+    """The spectrum of the run's PCA, where that can be read."""
+    try:
+        return page_numbers.spectrum(run, train)
+    except InputError as error:
+        missing["spectrum"] = [f"{without_paths(str(error), run)}."]
+        return None
 
 
 def _films(
