@@ -155,13 +155,13 @@ export function createAtlas(theme: Theme): Atlas {
     };
     pen.textBaseline = "alphabetic";
     pen.textAlign = "center";
-    for (const value of ticks(view.x - width / 2 / scale, view.x + width / 2 / scale, width / 110)) {
+    for (const value of ticks(view.x - width / 2 / scale, view.x + width / 2 / scale, Math.max(4, width / 110))) {
       const x = toScreen(scene.whole, view, size(), value, 0)[0];
       if (x > 34 && x < width - 12) write(short(value), x, height - 6);
     }
     pen.textBaseline = "middle";
     pen.textAlign = "left";
-    for (const value of ticks(view.y - height / 2 / scale, view.y + height / 2 / scale, height / 110)) {
+    for (const value of ticks(view.y - height / 2 / scale, view.y + height / 2 / scale, Math.max(4, height / 110))) {
       const y = toScreen(scene.whole, view, size(), 0, value)[1];
       if (y > 34 && y < height - 24) write(short(value), 6, y);
     }

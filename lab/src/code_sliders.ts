@@ -47,8 +47,8 @@ export function codeSliders({ about }: Model, kind: Kind, spread: ArrayLike<numb
     made.input.dataset["collapsed"] = String(dead);
     const bar = el("span", { class: "bar-of", "aria-hidden": "true" });
     bar.style.setProperty("--part", String(Math.max(0, (byRate ?? carried)[j] as number) / most));
-    made.element.querySelector(".name")?.append(el("span", { class: "share" }, dead ? `${share}, collapsed` : share), bar);
-    if (dead) made.element.title = "Collapsed: the model tells nothing of the image along it, and its decoder hardly listens to it.";
+    made.element.querySelector(".name")?.append(el("span", { class: "share" }, dead ? "collapsed" : share), bar);
+    if (dead) made.element.title = `Collapsed, ${share}: the model tells nothing of the image along it, and its decoder hardly listens to it.`;
     made.element.classList.toggle("silent", dead);
     made.element.addEventListener("pointerenter", () => onTouch(j));
     made.input.addEventListener("focus", () => onTouch(j));

@@ -50,7 +50,7 @@ export function placeWords({ model, plane, at, shift, inPlane, near, others, rin
     const code = `decode their own code of ${inPlane ? near : "that image"}, moved along their own two ${plane.kind === "raw" ? "dimensions" : "axes"} by as many standard deviations`;
     sentences.push(inPlane ? `The other models ${code}.` : `The other models do the same: they ${code}.`);
   }
-  if (ring !== null) sentences.push(`The ring is q(z|x) of ${ring.of}, out to two standard deviations: ${short(ring.reach)} from its middle, so enlarge the map where the mark hides it.`);
+  if (ring !== null) sentences.push(`The ring is q(z|x) of ${ring.of} out to two standard deviations, at most ${short(ring.reach)} wide to a side; enlarge the map if the mark hides it.`);
   return sentences.join(" ");
 }
 

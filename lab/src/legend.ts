@@ -26,7 +26,7 @@ export function legend(theme: Theme, labels: readonly number[], name: (label: nu
     const icon = el("span", { class: "icon" });
     const entry = el("button", {
       type: "button", "aria-pressed": "true", "data-role": "class", "data-label": label, tabindex: place ? -1 : 0,
-      title: "Press to hide or show, twice to show it alone",
+      title: `${name(label)}: press to hide or show, twice to show it alone`,
     }, icon, el("span", { class: "word" }, name(label)));
     entry.addEventListener("click", () => flip(label));
     entry.addEventListener("dblclick", () => tell(labels.filter((other) => other !== label)));
