@@ -110,7 +110,7 @@ with torch.no_grad():
     log_p_x_given_z = image.log_prob(x)
     kl = -0.5 * (1 + q.variance.log() - q.mean**2 - q.variance).sum(1)
     mse = float((image.mean - x).square().mean())
-sigma = float(vae.gauges()["sigma"])
+sigma = float(vae.gauges()["sigma"].detach())
 print(f"learned sigma {sigma:.3f} of the range of a pixel, P = {P} values per image")
 print(
     f"in nats:  reconstruction {float(log_p_x_given_z.mean()):9.1f}   - KL {float(kl.mean()):6.1f}   = ELBO {float((log_p_x_given_z - kl).mean()):9.1f}"

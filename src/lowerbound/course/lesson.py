@@ -9,6 +9,7 @@ to its end. Nothing is sent anywhere.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ def open_lesson(number: str, data: str = "mnist", *, full: bool = False, folder:
     Raises:
         InputError: No such data, or a broken ``course.toml``.
     """
+    warnings.filterwarnings("ignore", message="IProgress not found")  # of a library: its bars are not what is shown here
     lesson = Lesson(number, load_images(data), full=full, folder=Path(folder))
     lesson.welcome()
     return lesson
