@@ -159,6 +159,8 @@ export interface State {
   set(key: string, value: Value | null): void;
   /** Called after each change of the key; gives back what ends that. */
   on(key: string, listener: () => void): () => void;
+  /** True while listeners hear of an address that somebody else changed: every key in it is meant as it is. */
+  readonly sent: boolean;
 }
 
 export type Scheme = "system" | "light" | "dark";

@@ -83,13 +83,19 @@ export function createState(address: Address): State {
   let texts = parse(address.read());
   const values = new Map<string, Value>(); // as they were set: the address rounds, a drag does not
   const listeners = new Map<string, Set<() => void>>();
+  let sent = false;
   const tell = (key: string): void => [...(listeners.get(key) ?? [])].forEach((listener) => listener());
 
   address.changed(() => {
     const before = texts;
     texts = parse(address.read());
     values.clear();
-    for (const key of new Set([...before.keys(), ...texts.keys()])) if (before.get(key) !== texts.get(key)) tell(key);
+    sent = true;
+    try {
+      for (const key of new Set([...before.keys(), ...texts.keys()])) if (before.get(key) !== texts.get(key)) tell(key);
+    } finally {
+      sent = false;
+    }
   });
 
   function get(key: string, fallback: Value): Value {
@@ -101,6 +107,9 @@ export function createState(address: Address): State {
 
   return {
     get: get as State["get"],
+    get sent() {
+      return sent;
+    },
     set(key, value) {
       if (value === null) {
         if (!texts.delete(key)) return;

@@ -96,3 +96,19 @@ test("a listener may end another, or itself", () => {
   state.set("k", 2);
   assert.equal(heard, 3);
 });
+
+test("listeners can tell an address that was sent from a choice on the page, also after one of them fails", () => {
+  const page = address("#image=1");
+  const state = createState(page);
+  const heard: boolean[] = [];
+  state.on("image", () => heard.push(state.sent));
+  const end = state.on("k", () => {
+    throw new Error("a panel that fails");
+  });
+  state.set("image", 2);
+  page.move("#image=3");
+  assert.throws(() => page.move("#image=3&k=1"), /fails/);
+  end();
+  state.set("image", 4);
+  assert.deepEqual(heard, [false, true, false]);
+});
