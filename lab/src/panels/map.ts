@@ -51,7 +51,6 @@ function mount(root: HTMLElement, context: Context): void {
   if (labels) classes.set(Array.from(labels, (label) => place.get(label) as number));
   let hovered = -1;
   let nearest = -1;
-  let pointed = ""; // the probe's place as it was when it was last drawn
 
   const view = (): View => chosen.view() ?? { x: here.whole.x, y: here.whole.y, zoom: 1 };
   const look = (next: View): void => state.set(KEY.view, next.zoom === 1 && next.x === here.whole.x && next.y === here.whole.y ? null : [next.x, next.y, next.zoom]);
@@ -158,7 +157,6 @@ function mount(root: HTMLElement, context: Context): void {
   /** "image 12 (class 3)": within a sentence. */
   const named = (image: number): string => imageWords(meta, labels, image).replace(/, (class .*)$/su, " ($1)");
 
-  const pointedAt = (): string => at()?.join() ?? "";
   let eventTime = 0;
   function point(to: readonly [number, number], when: number): void {
     eventTime = when;
@@ -196,7 +194,6 @@ function mount(root: HTMLElement, context: Context): void {
     Object.assign(atlas.marks.dataset, { at: text, near: String(nearest) });
     tiles?.show({ codes, near: nearest, own: own.about.name, when: eventTime || performance.now(), at: text });
     eventTime = 0;
-    pointed = pointedAt();
     said.textContent = placeWords({
       model: own.about, plane: here.plane, at: to, shift, inPlane, near: nearest < 0 ? null : named(nearest), others: context.models.length > 1, ring: ringed(),
     });
@@ -212,14 +209,15 @@ function mount(root: HTMLElement, context: Context): void {
     for (let i = 0; i < shown.length; i++) shown[i] = labels && gone.has(labels[i] as number) ? 0 : 1;
     if (key !== here.key) {
       const before = here.key ? nearest : -1;
-      const stayed = here.key !== "" && pointed === pointedAt() && pointed !== "";
       here.key = key;
       here.plane = plane(about, kind(), first, second);
       here.points = project(here.plane, codes);
       here.whole = extent(here.points);
       // Another plane: the place on the old one means nothing, the image it was nearest to does.
-      if (glide) state.set(KEY.view, null);
-      if (glide && stayed) state.set(KEY.at, before >= 0 ? [...pointOf(before)] : null);
+      if (glide && !state.sent) {
+        state.set(KEY.view, null);
+        if (at()) state.set(KEY.at, before >= 0 ? [...pointOf(before)] : null);
+      }
       axes.set();
       nameAcross.textContent = `${directionName(kind(), first)} →`;
       nameUp.textContent = `↑ ${directionName(kind(), second)}`;
@@ -249,8 +247,8 @@ function mount(root: HTMLElement, context: Context): void {
   });
   state.on(KEY.at, decode);
   state.on("image", () => {
-    // Picked elsewhere: the point goes there, unless an address named another.
-    if (pointed && pointed === pointedAt()) state.set(KEY.at, null);
+    // Picked elsewhere: the point goes there.
+    if (at() && !state.sent) state.set(KEY.at, null);
     else decode();
   });
   theme.on(() => {
