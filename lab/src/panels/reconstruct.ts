@@ -96,8 +96,10 @@ function mount(root: HTMLElement, context: Context): void {
   });
 
   let [columns, seen] = [FEWEST, false];
+  let shownBy: Order = order();
   function show(): void {
-    orders.set(order());
+    shownBy = order();
+    orders.set(shownBy);
     judges.set(by().about.name);
     const { all, start } = page();
     const shown = [...all.subarray(start, start + columns)];
@@ -150,7 +152,7 @@ function mount(root: HTMLElement, context: Context): void {
   state.on(BY, show);
   state.on(START, show);
   state.on("image", () => {
-    if (order() !== "around") return mark();
+    if (order() !== "around" && order() === shownBy) return mark();
     state.set(START, null);
     show();
   });
