@@ -311,6 +311,8 @@ def test_nothing_is_wider_than_the_window(page, pages, width, tmp_path):
     page.open(pages / "page.html", f"image={PICKED}")
     page.look_at_all()
     assert page.js("return [document.documentElement.scrollWidth, innerWidth]") == [width, width]
+    page.size(width, page.js("return document.documentElement.scrollHeight"))  # what is out of sight is in no picture
+    page.settle()
     for panel in page.all("section[data-panel]"):
         box = panel.rect
         assert 0 <= box["x"] <= box["x"] + box["width"] <= width
