@@ -49,7 +49,7 @@ def images_of(shape, *, number=40, classes=(), name="noise"):
 def made(folder, images, ks=(2,), models=FOUR, **how):
     """A run of these images, its page left aside."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "write_pages", lambda *_: "")
+        patch.setattr(comparison, "write_report", lambda *_: "")
         return go_on(begin(images, Plan(ks, models, epochs=1, **how), folder / "run"), images)
 
 

@@ -16,7 +16,7 @@ from lowerbound.devices import choose_device
 from lowerbound.errors import InputError
 from lowerbound.fitting import fit, follow
 from lowerbound.images import ImageSet
-from lowerbound.live_page import write_pages
+from lowerbound.live_page import write_report
 from lowerbound.outside import Outside
 from lowerbound.plan import Plan, choose_k, default_folder
 from lowerbound.processes import Alone, Processes
@@ -165,7 +165,7 @@ def go_on(
         return run
     with run.writing():
         fit(run, images, processes or Alone(), progress, say, warn)
-        still = write_pages(run, images, progress)
+        still = write_report(run, images, progress)
         if still:
             say(f"report.html shows figures alone: {still}")
         run.complete()

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lowerbound import report
 from lowerbound.errors import InputError
 from lowerbound.images import ImageSet
 from lowerbound.payload import Payload, payload
 from lowerbound.progress import Progress, quiet
-from lowerbound.report import write_report
 from lowerbound.storage import Run
 from lowerbound.whole import make_folder, write_whole
 
@@ -31,7 +31,7 @@ __all__ = [
     "template",
     "write_files",
     "write_page",
-    "write_pages",
+    "write_report",
 ]
 
 LIVE = Path(__file__).parent / "live"
@@ -67,7 +67,7 @@ def template() -> Template:
     return found
 
 
-def write_pages(run: Run, images: ImageSet, progress: Progress = quiet) -> str:
+def write_report(run: Run, images: ImageSet, progress: Progress = quiet) -> str:
     """Write a run's ``report.html``: the live page, with the figures in ``figures.html``; the figures alone without a template.
 
     Returns:
@@ -76,18 +76,18 @@ def write_pages(run: Run, images: ImageSet, progress: Progress = quiet) -> str:
     try:
         built = template()
     except InputError as error:
-        write_report(run, images, progress, name=REPORT)
+        report.write_report(run, images, progress, name=REPORT)
         return str(error)
-    write_report(run, images, progress, name=FIGURES)
+    report.write_report(run, images, progress, name=FIGURES)
     write_page(run.path / REPORT, payload(run, images, progress=progress), built)
     return ""
 
 
 def keep_figures(run: Run) -> None:
     """Give the report of a run that has no live page yet the name under which it stands beside one."""
-    report, figures = run.path / REPORT, run.path / FIGURES
-    if report.is_file() and not figures.exists() and b'id="asset:meta"' not in report.read_bytes():
-        report.replace(figures)
+    page, figures = run.path / REPORT, run.path / FIGURES
+    if page.is_file() and not figures.exists() and b'id="asset:meta"' not in page.read_bytes():
+        page.replace(figures)
 
 
 def write_page(out: Path, held: Payload, built: Template, *, linked: bool = False) -> list[Path]:

@@ -3,7 +3,7 @@
     runs/mnist-k20-2026-11-22/
         run.json            what was asked and chosen; says "training" until all is there, then "complete"
         metrics.json        of each model and K: errors and scores on the test images, seconds
-        report.html         the page to open
+        report.html         the page to open; figures.html beside it where that is the live page
         diagnosis.json      what is wrong with the VAE; posterior.json: how q finds the codes of a few images
         figures/            every figure as PNG and SVG
         models/vae-k20/     model.json, model.safetensors, history.csv, film.safetensors, and to train on from
