@@ -46,7 +46,9 @@ def open_lesson(number: str, data: str = "mnist", *, full: bool = False, folder:
     Raises:
         InputError: No such data, or a broken ``course.toml``.
     """
-    warnings.filterwarnings("ignore", message="IProgress not found")  # of a library: its bars are not what is shown here
+    warnings.filterwarnings(
+        "ignore", message="IProgress not found"
+    )  # of a library: its bars are not what is shown here
     lesson = Lesson(number, load_images(data), full=full, folder=Path(folder))
     lesson.welcome()
     return lesson
