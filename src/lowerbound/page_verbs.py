@@ -36,11 +36,9 @@ def page(
 ) -> None:
     """Look inside a run in the browser: one HTML file with its images and models, which needs no network and no server.
 
-    It is the run's report.html, or with --out a file of its own.
+    It is the run's report.html, or with --out a file of its own. --serve shows it at an address of this machine.
 
     Example: lowerbound page runs/mnist-k20-2026-11-22
-
-    Example: lowerbound page runs/mnist-k20-2026-11-22 --insight --serve
 
     Example: lowerbound page runs/mnist-k20-2026-11-22 --linked --out site/index.html
     """
