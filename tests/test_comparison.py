@@ -260,7 +260,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_serves(tmp_path, monkey
     images, plan = image_set(), Plan((2,), ("vae",), epochs=4)
     unbroken = go_on(begin(images, plan, tmp_path / "unbroken"), images)
     run = begin(images, plan, tmp_path / "run")
-    _die_after(monkeypatch, files=3)
+    _die_after(monkeypatch, files=5)
     with pytest.raises(KeyboardInterrupt):
         go_on(run, images)
     monkeypatch.undo()
