@@ -151,6 +151,24 @@ def test_the_spectrum_goes_on_beyond_the_components_that_the_run_keeps(four):
     assert np.abs((components[:3] * exact).sum(1)) == pytest.approx(1, abs=0.01)
 
 
+def test_a_film_of_larger_images_is_made_of_sheets(four, monkeypatch):
+    run, _, held = four
+    monkeypatch.setattr(page_numbers, "RAW", 8)
+    about, assets = page_numbers.film(run, run.choose("vae", 3), 12)
+    raw = array(held, "film:vae:reconstructions", "u1", len(about["steps"]), about["shown_images"], 1, 6, 5)
+    assert about["encoding"] == "webp"
+    kinds = {name: name.rsplit(":", 1)[0] for name in assets}
+    for kind in ("reconstructions", "samples"):
+        assert sum(each == f"film:vae:{kind}" for each in kinds.values()) == len(about["steps"])
+    last = len(about["steps"]) - 1
+    sheet = np.asarray(Image.open(io.BytesIO(assets[f"film:vae:reconstructions:{last}"])))[..., 0].astype(int)
+    assert sheet.shape == (-(-about["shown_images"] // about["columns"]) * 6, about["columns"] * 5)
+    place = about["shown_images"] - 1
+    row, column = divmod(place, about["columns"])
+    found = sheet[row * 6 : row * 6 + 6, column * 5 : column * 5 + 5]
+    assert np.abs(found - raw[last, place, 0]).mean() < 25
+
+
 @pytest.mark.parametrize("count", [60, 12])  # more images than pixels, and fewer
 def test_further_components_are_those_of_the_whole(count):
     train = Images(noise(count, (1, 4, 5)))

@@ -23,9 +23,9 @@ __all__ = ["coarse", "film", "findings", "histories", "posterior", "spectrum", "
 
 POINTS = 400  # of a curve
 COMPONENTS, NUMBERS = 200, 1_000_000  # of the spectrum at most, and numbers in all of them
-WORK = 10_000_000_000  # multiplications that looking for further components may take
+WORK = 5_000_000_000  # multiplications that looking for further components may take
 FILMED, SAMPLED = 24, 16  # images and samples of a film that are shown
-RAW = 1024  # values of an image: of larger ones a film is made of sheets
+RAW = 256  # values of an image: of larger ones a film is made of sheets, a third of the size
 FILM_COLUMNS = 8
 PANELS = {
     "codes": "dimensions",
@@ -150,9 +150,8 @@ def film(run: Run, stored: StoredModel, shown: int) -> tuple[dict[str, Any], dic
     reconstructions, samples = found.reconstructions[:, pictures], found.samples[:, :SAMPLED]
     name = stored.recipe
     most = float(np.finfo(np.float16).max)
-    assets = {
-        f"film:{name}:codes": np.clip(found.codes[:, there].astype(np.float32), -most, most).astype("<f2").tobytes()
-    }
+    codes = coarse(np.clip(found.codes[:, there].astype(np.float32), -most, most))  # places on a map, never decoded
+    assets = {f"film:{name}:codes": codes.astype("<f2").tobytes()}
     raw = math.prod(stored.image_shape) <= RAW
     for kind, pixels in (("reconstructions", reconstructions), ("samples", samples)):
         if raw:
