@@ -18,6 +18,8 @@ from lowerbound.course.journal import Journal
 from lowerbound.course.saved import check_file
 from lowerbound.errors import InputError
 
+pytestmark = pytest.mark.slow  # many figures, processes or trainings
+
 CHECKS = '''
 from lowerbound.course import Exercise, expect
 

@@ -113,7 +113,9 @@ def test_an_id_does_not_depend_on_the_cells_after_it(made, data):
     assert [cell["id"] for cell in part] == [cell["id"] for cell in whole[:number]]
 
 
-lines = st.text("ab1 #%=()'\u00e9$\\-", max_size=12).filter(lambda line: "%%" not in line)
+lines = st.text("ab1 #%=()'\u00e9$\\-", max_size=12).filter(
+    lambda line: line.count("%") < 2  # jupytext takes "%a%a" for two commands
+)
 begins = st.sampled_from(["x = 1", "# note", "%pip install x", "!ls", "text $x$", "- item", "y = (2)"])
 blocks = st.builds(
     lambda first, between, last: "\n".join([first, *between, last]), begins, st.lists(lines, max_size=3), begins

@@ -50,6 +50,7 @@ def test_help_rises(exercise):
     assert {exercise.name} <= catalogue.defined_names(catalogue.solution(exercise))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("exercise", "wrong"), WRONG, ids=[f"{exercise.name}-{wrong.name.replace(' ', '-')}" for exercise, wrong in WRONG]
 )

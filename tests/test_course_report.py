@@ -24,6 +24,8 @@ from lowerbound.course.journal import FILE, Journal
 from lowerbound.course.sealed import seal
 from lowerbound.errors import InputError
 
+pytestmark = pytest.mark.slow  # many figures, processes or trainings
+
 NO_LESSON = {
     "sections": {}, "checks": {}, "responses": {}, "discussions": {}, "feelings": {}, "recap": "",
     "feedback": {"better": "", "group": "", "feeling": ""}, "runs": [],

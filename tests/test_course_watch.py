@@ -88,6 +88,7 @@ class Terminal:
         os.close(self.theirs)
 
 
+@pytest.mark.slow
 def test_keys_and_saves_change_the_screen(file):
     with contextlib.closing(Terminal("course", "watch", file)) as terminal:
         screen = terminal.until("still to be written")

@@ -10,6 +10,8 @@ from lowerbound.settings import Settings, one_cycle
 from lowerbound.state import in_memory
 from lowerbound.training import run
 
+pytestmark = pytest.mark.slow  # many figures, processes or trainings
+
 PIXELS = np.random.default_rng(0).integers(0, 256, (100, 1, 6, 5)).astype(np.uint8)
 SETTINGS = Settings(epochs=6, batch_size=10, learning_rate=1e-2, schedule=one_cycle)
 

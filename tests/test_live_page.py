@@ -30,6 +30,8 @@ from lowerbound.plan import Plan
 from lowerbound.sources import load
 from lowerbound.storage import Run
 
+pytestmark = pytest.mark.slow  # many figures, processes or trainings
+
 ATTACK = "</script><img src=x onerror=alert(1)>"
 STAND_IN = """<!doctype html><html><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; connect-src 'none'">
