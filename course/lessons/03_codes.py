@@ -41,10 +41,8 @@ linear_losses = train_autoencoder(linear, lesson.train.pixels, epochs=lesson.epo
 # %%
 conv = ConvAutoencoder(lesson.image_shape, K, filter_size=lesson.filter_size).to(lesson.device)
 lesson.fast_start(conv, lesson.train.pixels, K)
-# Few epochs: so small batches. A rate of 3e-4: with 1e-3 the ReLUs of a fresh decoder may all fall to 0 within the first steps and stay there.
-conv_losses = train_autoencoder(
-    conv, lesson.train.pixels, epochs=lesson.epochs(fast=3, full=20), batch_size=50, rate=3e-4
-)
+# Few epochs: so small batches.
+conv_losses = train_autoencoder(conv, lesson.train.pixels, epochs=lesson.epochs(fast=3, full=20), batch_size=50)
 
 
 # %%

@@ -49,8 +49,8 @@ K = min(lesson.suggested_k, len(lesson.train) - 1)
 P = math.prod(lesson.image_shape)
 model = ConvAutoencoder(lesson.image_shape, K, filter_size=lesson.filter_size).to(lesson.device)
 lesson.fast_start(model, lesson.train.pixels, K)
-# Few epochs: so small batches. A rate of 3e-4: with 1e-3 the ReLUs of a fresh decoder may all fall to 0 within the first steps and stay there.
-losses = train_autoencoder(model, lesson.train.pixels, epochs=lesson.epochs(fast=3, full=20), batch_size=50, rate=3e-4)
+# Few epochs: so small batches.
+losses = train_autoencoder(model, lesson.train.pixels, epochs=lesson.epochs(fast=3, full=20), batch_size=50)
 
 
 def in_parts(function, values):

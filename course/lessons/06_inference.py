@@ -43,7 +43,7 @@ import time
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lowerbound import ascent, course, figures, look
 from lowerbound.pca import PCA
@@ -59,8 +59,6 @@ K = min(lesson.suggested_k, len(lesson.train) - 1)
 torch.manual_seed(6)
 conv_ae = ConvAutoencoder(lesson.image_shape, K, filter_size=lesson.filter_size)
 lesson.fast_start(conv_ae, lesson.train.pixels, K)
-with torch.no_grad():  # begin at the mean image itself: what random weights add to it would have to be unlearned first
-    [layer for layer in conv_ae.modules() if isinstance(layer, nn.ConvTranspose2d)][-1].weight.mul_(0.05)
 conv_ae.to(lesson.device)
 losses = train_autoencoder(conv_ae, lesson.train.pixels, epochs=lesson.epochs(fast=4, full=20), batch_size=100 if lesson.full else 50)
 conv_ae.to(lesson.device).requires_grad_(requires_grad=False)  # from here on its weights are only read

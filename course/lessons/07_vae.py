@@ -281,8 +281,6 @@ print(f"the last batches: reconstruction {history['reconstruction'][-20:].mean()
 torch.manual_seed(7)
 conv_ae = ConvAutoencoder(lesson.image_shape, K, filter_size=side)
 lesson.fast_start(conv_ae, lesson.train.pixels, K)
-with torch.no_grad():  # begin at the mean image itself: what random weights add to it would have to be unlearned first
-    [layer for layer in conv_ae.modules() if isinstance(layer, nn.ConvTranspose2d)][-1].weight.mul_(0.05)
 conv_ae.to(lesson.device)
 losses = train_autoencoder(conv_ae, lesson.train.pixels, epochs=lesson.epochs(fast=3, full=20), batch_size=100 if lesson.full else 50)
 conv_ae.to(lesson.device)
