@@ -311,12 +311,12 @@ linear_losses = train_autoencoder(linear, lesson.train.pixels, epochs, rate=rate
 # %%
 lesson.fast_start(conv, lesson.train.pixels, K)
 epochs = lesson.epochs(fast=4 * again, full=20 * again)
-conv_losses = train_autoencoder(conv, lesson.train.pixels, epochs, batch_size=100)
+conv_losses = train_autoencoder(conv, lesson.train.pixels, epochs, batch_size=50)
 # %%
 lesson.show(curves.losses({"linear": linear_losses, "conv": conv_losses}))
 # %% [markdown]
 # Look at where the curves end, and at how many batches each one had. (A batch has 250 images for the linear network
-# and 100 for the convolutional one: where there is time for few images, smaller batches make more steps of them.) Now
+# and 50 for the convolutional one: where there is time for few images, smaller batches make more steps of them.) Now
 # the errors on test images, with PCA's beside them, which is about the best that any linear network could reach:
 # %%
 @torch.no_grad()
@@ -355,7 +355,7 @@ lesson.show(figures.reconstructions(shown.numpy(), rows, errors={"linear": linea
 # %%
 more_epochs = 0  # write 4, say, and run this cell
 if more_epochs:
-    conv_losses += train_autoencoder(conv, lesson.train.pixels, more_epochs, batch_size=100)
+    conv_losses += train_autoencoder(conv, lesson.train.pixels, more_epochs, batch_size=50)
     lesson.ran("conv", K, test_mse=error_of(conv, lesson.test.pixels))
 # %% [markdown]
 # An average hides a lot. Here is every test image by itself: below the line, the convolutional network does better.
