@@ -309,7 +309,7 @@ def a_fixed_encoder(rows, kept):
 steps = np.linspace(0, 1, 8)
 kept = np.cos(steps * np.pi / 2) ** 2  # the share of the variance that is still the image
 noise = np.random.default_rng(0).normal(size=lesson.image_shape)
-picture = 2 * lesson.test.pixels[0] / 255 - 1
+picture = lesson.test.pixels[0] / 127.5 - 1
 levels = [0.5 + 0.5 * (np.sqrt(share) * picture + np.sqrt(1 - share) * noise) for share in kept]
 lesson.show(a_fixed_encoder(levels, kept))
 
