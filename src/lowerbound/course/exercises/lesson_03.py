@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lowerbound.course.exercise import Exercise, Wrong, expect
+from lowerbound.course.tensors import expect_tensor, listed
 
 __all__ = ["EXERCISES"]
 
@@ -19,16 +20,10 @@ def _ends() -> tuple[Tensor, Tensor]:
     return START.clone(), END.clone()
 
 
-def _numbers(values: Tensor) -> str:
-    """A few numbers in words."""
-    return ", ".join(f"{value:.2f}" for value in values.flatten().tolist())
-
-
 def interpolate_shape(interpolate: Any) -> None:
     """Eleven points of K numbers, by default."""
     points = interpolate(*_ends())
-    came = {"NoneType": "nothing"}.get(type(points).__name__, f"a {type(points).__name__}")
-    expect(isinstance(points, Tensor), f"interpolate gives {came}; expected a tensor [steps, K]: is there a return?")
+    expect_tensor(points, "interpolate")
     expect(
         list(points.shape) == [11, 3],
         f"for K = 3 and the usual 11 steps your points have shape {list(points.shape)}; expected [11, 3]: t as a column "
@@ -48,7 +43,7 @@ def interpolate_starts(interpolate: Any) -> None:
     word = ": that is the end; t = 0 is the first image" if torch.allclose(first, END) else ""
     expect(
         torch.allclose(first, START, atol=1e-5),
-        f"at t = 0 yours is ({_numbers(first)}) where start is ({_numbers(START)}){word}",
+        f"at t = 0 yours is ({listed(first)}) where start is ({listed(START)}){word}",
     )
 
 
@@ -62,7 +57,7 @@ def interpolate_arrives(interpolate: Any) -> None:
         word = ": that is start + end; the share of start falls while that of end rises"
     expect(
         torch.allclose(last, END, atol=1e-5),
-        f"at t = 1 yours is ({_numbers(last)}) where end is ({_numbers(END)}){word}",
+        f"at t = 1 yours is ({listed(last)}) where end is ({listed(END)}){word}",
     )
 
 
@@ -72,8 +67,8 @@ def interpolate_evenly(interpolate: Any) -> None:
     expected = (END - START) / 8
     expect(
         (steps - expected).abs().max() < 1e-5,
-        f"your steps are not all the same: the first is ({_numbers(steps[0])}), the fourth ({_numbers(steps[3])}), where "
-        f"each should be ({_numbers(expected)})",
+        f"your steps are not all the same: the first is ({listed(steps[0])}), the fourth ({listed(steps[3])}), where "
+        f"each should be ({listed(expected)})",
     )
 
 
@@ -83,7 +78,7 @@ def interpolate_leaves_alone(interpolate: Any) -> None:
     interpolate(start, end, 4)
     expect(
         torch.equal(start, START) and torch.equal(end, END),
-        f"start was ({_numbers(START)}) and is ({_numbers(start)}) after your function: in-place operations such as += or "
+        f"start was ({listed(START)}) and is ({listed(start)}) after your function: in-place operations such as += or "
         "mul_ change what the caller still needs",
     )
 

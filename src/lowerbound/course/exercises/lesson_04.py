@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lowerbound.course.exercise import Exercise, Wrong, expect
+from lowerbound.course.tensors import expect_tensor
 
 __all__ = ["EXERCISES"]
 
@@ -26,12 +27,6 @@ class _Decoder:
         return (codes @ self.weights).unflatten(-1, (3, 2, 2))
 
 
-def _is_tensor(answer: Any, name: str) -> None:
-    """Expect a tensor."""
-    came = "nothing" if answer is None else f"a {type(answer).__name__}"
-    expect(isinstance(answer, Tensor), f"{name} gives {came}; expected a tensor: is there a return?")
-
-
 # generate_images
 
 
@@ -39,7 +34,7 @@ def generate_images_shape(generate_images: Any) -> None:
     """As many images as were asked for, of codes [number, K]."""
     decode = _Decoder(4)
     images = generate_images(decode, 4, 6)
-    _is_tensor(images, "generate_images")
+    expect_tensor(images, "generate_images")
     expect(
         list(images.shape) == [6, 3, 2, 2],
         f"6 images of 3 x 2 x 2 were asked for; yours have shape {list(images.shape)}",
@@ -159,7 +154,7 @@ def log_evidence_draws(log_evidence_by_sampling: Any) -> None:
         abs(mean) < 0.1 and abs(spread - 1) < 0.1,
         f"your codes have mean {mean:.2f} and standard deviation {spread:.2f} where the prior N(0, I) has 0 and 1",
     )
-    _is_tensor(answer, "log_evidence_by_sampling")
+    expect_tensor(answer, "log_evidence_by_sampling")
     expect(answer.numel() == 1, f"one number is expected, log p(x) of one image; yours has shape {list(answer.shape)}")
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lowerbound.course.exercise import Exercise, Wrong, expect
+from lowerbound.course.tensors import expect_tensor
 
 __all__ = ["EXERCISES"]
 
@@ -24,24 +25,18 @@ def _made(conv_vae: Any, shape: tuple[int, int, int] = GREY) -> Any:
     return model
 
 
-def _shape(found: Any, shape: tuple[int, ...], what: str) -> None:
-    """Expect a tensor of a shape."""
-    expect(isinstance(found, Tensor), f"{what} gives a {type(found).__name__}; expected a tensor: is there a return?")
-    expect(list(found.shape) == list(shape), f"{what} gives shape {list(found.shape)}; expected {list(shape)}")
-
-
 def infer_gives_phi(conv_vae: Any) -> None:
     """Phi is K means and a log sigma."""
     for shape in (GREY, COLOUR):
         x = torch.rand(4, *shape)
-        _shape(_made(conv_vae, shape).infer(x), (4, K + 1), f"infer, for images {list(x.shape)} and K = {K},")
+        expect_tensor(_made(conv_vae, shape).infer(x), f"infer, for images {list(x.shape)} and K = {K},", (4, K + 1))
 
 
 def generate_gives_images(conv_vae: Any) -> None:
     """An image for every draw."""
     for shape in (GREY, COLOUR):
         made = _made(conv_vae, shape).generate(torch.randn(4, 5, K))
-        _shape(made, (4, 5, *shape), f"generate, for codes [4, 5, {K}],")
+        expect_tensor(made, f"generate, for codes [4, 5, {K}],", (4, 5, *shape))
 
 
 def each_draw_its_image(conv_vae: Any) -> None:
@@ -103,7 +98,7 @@ def one_bound_per_image(conv_vae: Any) -> None:
     """The ELBO of each image."""
     x = torch.rand(4, *GREY)
     found = _made(conv_vae).elbo(x, 2)
-    _shape(found, (4,), "elbo, for 4 images,")
+    expect_tensor(found, "elbo, for 4 images,", (4,))
     expect(
         bool(torch.isfinite(found).all()),
         f"the ELBO of an untrained model is {float(found[0].detach())}; expected a finite number",
