@@ -63,7 +63,7 @@ class Subject:
         if not self.path.exists():
             images = sources.load(self.source, progress=terminal)
             begin(images, Plan((self.k,)), self.path)
-        run = Run.open(self.path)
+        run = Run.open(self.path, unfinished=True)
         start = time.monotonic()
         if run.about["status"] != "complete":
             go_on(run, images_of(run, progress=terminal), progress=terminal, say=print)
