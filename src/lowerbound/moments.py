@@ -4,6 +4,8 @@ Pixels are integers: less 128, they and all sums of products of up to 1,024 of t
 (128^2 * 1,024 = 2^24), so a float32 matrix product over such blocks is exact, and float64 adds the blocks exactly up to 2^53.
 Nothing is rounded before the covariance is formed at the end. So it is the same to the last bit for any order and chunking of
 the images, any number of threads, and any number of processes that each sum their share.
+
+Real numbers cannot be summed so; of them ``RealMoments`` keeps what is stable to rounding.
 """
 
 from __future__ import annotations
@@ -17,7 +19,16 @@ import numpy as np
 from lowerbound.errors import InputError
 from lowerbound.progress import Progress, quiet
 
-__all__ = ["BLOCK", "MOST_EXACT", "ImageShape", "PixelMoments", "PixelSums", "Reduce", "shifted_blocks"]
+__all__ = [
+    "BLOCK",
+    "MOST_EXACT",
+    "ImageShape",
+    "PixelMoments",
+    "PixelSums",
+    "RealMoments",
+    "Reduce",
+    "shifted_blocks",
+]
 
 BLOCK = 1024  # images whose products a float32 still adds without rounding
 MOST_EXACT = 5_000  # pixels up to which a covariance is formed: 200 MB; beyond, it is only ever multiplied with
@@ -205,6 +216,73 @@ class PixelMoments:
         covariance -= np.outer(mean, mean)
         covariance /= 255**2
         return _mirrored(covariance)
+
+
+class RealMoments:
+    """Mean and covariance of rows of real numbers in float64, from blocks as they come; memory does not grow with N.
+
+    Every block is freed of its own mean before anything is multiplied, and blocks are joined as Chan, Golub & LeVeque do (1983,
+    https://doi.org/10.1080/00031305.1983.10483115): with d between the means of n and m rows, the products of deviations add up
+    to A + B + n m / (n + m) d d'. A mean far from zero costs no digits. Unlike sums of integers these are rounded: other blocks
+    give other last bits.
+
+    Args:
+        values: P, numbers in a row.
+
+    Raises:
+        InputError: So many that their covariance should not be formed.
+
+    Example:
+        >>> moments = RealMoments(2).add(np.array([[1e9, 0.0]])).add(np.array([[1e9 + 2, 1.0]]))
+        >>> moments.mean - [1e9, 0], moments.covariance.tolist()
+        (array([1. , 0.5]), [[1.0, 0.5], [0.5, 0.25]])
+    """
+
+    def __init__(self, values: int) -> None:
+        if values > MOST_EXACT:
+            raise InputError(f"rows have {values:,} values each; a covariance is formed of at most {MOST_EXACT:,}")
+        self.count = 0
+        self.mean = np.zeros(values)
+        self._products = np.zeros((values, values))  # of deviations from the mean
+
+    def add(self, rows: np.ndarray) -> RealMoments:
+        """Take in rows of floats ``[N, P]``. Gives itself back.
+
+        Raises:
+            InputError: Rows of another length.
+        """
+        if rows.ndim != 2 or rows.shape[1] != len(self.mean):
+            raise InputError(f"rows have shape {list(rows.shape)}; expected [N, {len(self.mean)}]")
+        for start in range(0, len(rows), BLOCK):
+            block = rows[start : start + BLOCK].astype(np.float64)
+            mean = block.mean(0)
+            block -= mean
+            self._join(len(block), mean, block.T @ block)
+        return self
+
+    def merge(self, other: RealMoments) -> RealMoments:
+        """Add what was found of other rows of the same length. Gives itself back."""
+        self._join(other.count, other.mean, other._products)
+        return self
+
+    def _join(self, count: int, mean: np.ndarray, products: np.ndarray) -> None:
+        whole, between = self.count + count, mean - self.mean
+        if not count:
+            return
+        self._products += products
+        self._products += np.outer(between * (self.count * count / whole), between)
+        self.mean = self.mean + between * (count / whole)
+        self.count = whole
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Float64 ``[P, P]``, divided by N (maximum likelihood)."""
+        return self._products / self.count
+
+    @property
+    def total_variance(self) -> float:
+        """The sum of the variances of all P numbers."""
+        return float(self._products.trace() / self.count)
 
 
 def total_variance(count: int, sums: np.ndarray, squares: np.ndarray) -> float:
