@@ -8,6 +8,7 @@ import type { Context, Model, Panel } from "./context.ts";
 import { loadImages } from "./images.ts";
 import { el, frame, goTo, leftOut, masthead, navigation, note, problem } from "./layout.ts";
 import { readMeta } from "./meta.ts";
+import { oneByOne } from "./one_by_one.ts";
 import { pause } from "./queue.ts";
 import { canDecode, loadModels } from "./runtime.ts";
 import { createState, windowAddress } from "./state.ts";
@@ -29,7 +30,7 @@ async function start(root: HTMLElement): Promise<void> {
   const live = canDecode();
   const [images, models, labels] = await Promise.all([
     loadImages(meta, asset),
-    loadModels(meta, asset, live),
+    loadModels(meta, asset, live).then((found) => oneByOne(found)),
     meta.classes ? asset("labels").then((bytes) => labelled(bytes, meta.shown)) : null,
   ]);
   const state = createState(windowAddress());

@@ -46,3 +46,11 @@ export function pause(): Promise<void> {
     port2.postMessage(null);
   });
 }
+
+/** Until the browser has drawn a frame; or a moment, where it draws none since nobody sees the page. */
+export function frame(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 100);
+    requestAnimationFrame(() => void pause().then(resolve)); // what is sent from here comes after the frame is drawn
+  });
+}
