@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import http.client
 import json
@@ -18,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+import pyarrow
 import pytest
 
 from lowerbound import __main__, comparison, live_page, showing
@@ -27,6 +27,7 @@ from lowerbound.images import Images, ImageSet
 from lowerbound.live_page import Template, file_name, page_files, template
 from lowerbound.payload import Payload
 from lowerbound.plan import Plan
+from lowerbound.seven_bits import read
 from lowerbound.sources import load
 from lowerbound.storage import Run
 
@@ -38,7 +39,7 @@ STAND_IN = """<!doctype html><html><head><meta charset="utf-8">
 <title>lowerbound</title></head><body><!--assets-->
 <script type="module">"the page's own";</script></body></html>
 """
-WASM = gzip.compress(b"\0asm", mtime=0)
+WASM = b"\x28\xb5\x2f\xfd as zstd packs"
 
 
 @pytest.fixture
@@ -47,15 +48,24 @@ def built(tmp_path, monkeypatch):
     live = tmp_path / "live"
     live.mkdir()
     (live / "template.html").write_text(STAND_IN)
-    (live / "ort.wasm.gz").write_bytes(WASM)
+    (live / "ort.wasm.zst").write_bytes(WASM)
     monkeypatch.setattr(live_page, "LIVE", live)
     return live
 
 
+def content_of(packed):
+    """What an asset holds: gzip, in it how the bytes lie, and the bytes."""
+    stored = gzip.decompress(packed)
+    stride, content = stored[0], np.frombuffer(stored, np.uint8, offset=1)
+    assert stride in {1, 2, 4}
+    whole = len(content) // stride * stride
+    return content[:whole].reshape(stride, -1).T.tobytes() + content[whole:].tobytes()
+
+
 def unpacked(page):
     """The assets of a page of one file, by name."""
-    tags = re.findall(r'<script type="text/plain" id="asset:([^"]*)">([A-Za-z0-9+/=]*)</script>', page)
-    return {name: gzip.decompress(base64.b64decode(text)) for name, text in tags}
+    tags = re.findall(r'<script type="text/plain" id="asset:([^"]*)">([^<\0\r]*)</script>', page)
+    return {name: content_of(read(text)) for name, text in tags}
 
 
 def held(**more):
@@ -80,7 +90,7 @@ def run(tmp_path_factory):
         live = place / "live"
         live.mkdir()
         (live / "template.html").write_text(STAND_IN)
-        (live / "ort.wasm.gz").write_bytes(WASM)
+        (live / "ort.wasm.zst").write_bytes(WASM)
         patch.setattr(live_page, "LIVE", live)
         patch.setattr(sys, "argv", ["lowerbound", "compare", "digits", "--out", str(place / "run")])
         command = f"lowerbound compare digits --out {place / 'run'}"
@@ -95,9 +105,25 @@ def test_assets_lie_in_the_page_and_unpack_to_what_they_were():
     found = unpacked(page.decode())
     assert list(found) == ["meta", "a", "b:x", "wasm"]
     assert found["b:x"] == b"B" * 50
-    assert found["wasm"] == b"\0asm"
+    assert found["wasm"] == WASM
     assert json.loads(found["meta"])["title"] == f"t {ATTACK}"
     assert files == page_files(held(), Template(STAND_IN, WASM)), "the same payload, the same bytes"
+
+
+@pytest.mark.parametrize(("dtype", "stride"), [("u1", 1), ("<f2", 2), ("<f4", 4)])
+@pytest.mark.parametrize("rest", [b"", b"!"])
+def test_the_bytes_of_numbers_lie_in_planes_and_come_back(dtype, stride, rest):
+    rng = np.random.default_rng(0)
+    numbers = (rng.normal(size=100_000) if stride > 1 else rng.integers(0, 256, 20_000).repeat(5)).astype(dtype)
+    content = numbers.tobytes() + rest
+    assets = {"a": content, "b": b"", "c": b"c"}
+    files = page_files(Payload({"title": ""}, assets), Template(STAND_IN, WASM), linked=True)
+    assert {name: content_of(files[f"assets/{name}.gz"]) for name in assets} == assets
+    stored = gzip.decompress(files["assets/a.gz"])
+    assert stored[0] == stride
+    assert stored[1 : 1 + len(numbers)] == content[: stride * len(numbers) : stride]
+    if stride > 1:
+        assert len(files["assets/a.gz"]) < 0.97 * len(gzip.compress(content, 9))
 
 
 def test_names_from_the_users_data_are_text_wherever_they_stand():
@@ -114,7 +140,7 @@ def test_a_linked_page_has_its_assets_beside_it_and_may_fetch_them():
     page = files["index.html"].decode()
     assert "connect-src 'self'" in page
     assert "asset:" not in page
-    assert gzip.decompress(files["assets/b-x.gz"]) == b"B" * 50
+    assert content_of(files["assets/b-x.gz"]) == b"B" * 50
     assert file_name("film:vae:codes") == "film-vae-codes.gz"
 
 
@@ -131,7 +157,8 @@ def test_a_template_without_its_places_is_refused(place, built):
 
 @pytest.mark.skipif(not (live_page.LIVE / "template.html").is_file(), reason="the template is not built here")
 def test_the_template_that_was_built_has_every_place():
-    assert gzip.decompress(template().wasm)[:4] == b"\0asm"
+    with pyarrow.input_stream(pyarrow.py_buffer(template().wasm), compression="zstd") as wasm:
+        assert wasm.read(4) == b"\0asm"
 
 
 def test_compare_ends_with_a_live_page_and_the_figures_beside_it(run):
@@ -189,7 +216,7 @@ def test_the_verb_writes_one_file_and_says_how_large(run, built, tmp_path, capsy
 def test_the_verb_writes_files_for_a_host(run, built, tmp_path, capsys):
     assert lowerbound("page", run.path, "--linked", "--out", tmp_path / "site" / "index.html", "--images", 9) == 0
     assert "connect-src 'self'" in (tmp_path / "site" / "index.html").read_text()
-    assert gzip.decompress((tmp_path / "site" / "assets" / "wasm.gz").read_bytes()) == b"\0asm"
+    assert content_of((tmp_path / "site" / "assets" / "wasm.gz").read_bytes()) == WASM
     assert len(list((tmp_path / "site" / "assets").glob("*.gz"))) > 10
 
 

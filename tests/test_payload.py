@@ -68,7 +68,7 @@ def array(held, name, kind, *shape):
 def test_every_asset_has_the_size_that_the_schema_gives_it(four):
     _, images, held = four
     meta, number, k, pixels = held.meta, held.meta["shown"], held.meta["k"], 30
-    assert (meta["schema"], number, k, meta["shape"]) == (1, 12, 3, [1, 6, 5])
+    assert (meta["schema"], number, k, meta["shape"]) == (2, 12, 3, [1, 6, 5])
     assert [model["name"] for model in meta["models"]] == list(FOUR)
     np.testing.assert_array_equal(array(held, "images", "u1", number, 1, 6, 5), images.test.pixels)
     np.testing.assert_array_equal(array(held, "labels", "<u2", number), images.test.labels)

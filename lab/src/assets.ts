@@ -1,4 +1,8 @@
-/** The bytes that the page carries: base64 of gzip in a tag, or a file beside the page where a web host serves it. */
+/** The bytes that the page carries: gzip as text in a tag, or as a file beside the page where a web host serves it. */
+
+import { decompress } from "fzstd";
+
+import { fromSevenBits } from "./seven_bits.ts";
 
 /** What is wrong, in words that can be shown as they are. */
 export class PageError extends Error {}
@@ -12,7 +16,7 @@ export function words(error: unknown): string {
 /** The bytes of one asset, unpacked. Every call unpacks anew: keep the result, not the packed text. */
 export async function asset(name: string): Promise<ArrayBuffer> {
   const tag = document.getElementById(`asset:${name}`);
-  return gunzip(tag ? fromBase64(tag.textContent ?? "", name) : await fetched(name), name);
+  return fromPlanes(await gunzip(tag ? read(tag.textContent ?? "", name) : await fetched(name), name), name);
 }
 
 /** Whether the page carries an asset; a page of several files is believed to. */
@@ -38,18 +42,32 @@ export function fileName(name: string): string {
   return `${encodeURIComponent(name.replaceAll(":", "-"))}.gz`;
 }
 
-/** Bytes of base64 text. */
-export function fromBase64(text: string, name = "asset"): Uint8Array<ArrayBuffer> {
-  const native = Uint8Array as typeof Uint8Array & { fromBase64?: (text: string) => Uint8Array<ArrayBuffer> };
+/** Bytes of a tag's text. */
+function read(text: string, name: string): Uint8Array<ArrayBuffer> {
   try {
-    if (native.fromBase64) return native.fromBase64(text);
-    const letters = atob(text.trim());
-    const bytes = new Uint8Array(letters.length);
-    for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
-    return bytes;
+    return fromSevenBits(text);
   } catch {
-    throw new PageError(`The part "${name}" of this page is damaged (not base64). Make the page again.`);
+    throw new PageError(`The part "${name}" of this page is damaged (its text ends too soon or is wrong). Make the page again.`);
   }
+}
+
+/**
+ * What follows the first byte, which tells how it lies: as it is (1), or the bytes of numbers of 2 or 4 in as many planes, the
+ * first bytes of all numbers, then the second ones; what is left of the last number comes as it is.
+ */
+export function fromPlanes(stored: ArrayBuffer, name = "asset"): ArrayBuffer {
+  const bytes = new Uint8Array(stored);
+  const stride = bytes[0] ?? 0;
+  if (stride === 1) return stored.slice(1);
+  if (stride !== 2 && stride !== 4) throw new PageError(`The part "${name}" of this page is damaged (stored in no known way). Make the page again.`);
+  const made = new Uint8Array(stored.byteLength - 1);
+  const numbers = Math.floor(made.length / stride);
+  let from = 1;
+  for (let plane = 0; plane < stride; plane++) {
+    for (let at = plane; at < numbers * stride; at += stride) made[at] = bytes[from++] as number;
+  }
+  made.set(bytes.subarray(from), numbers * stride);
+  return made.buffer;
 }
 
 /** What gzip packed. */
@@ -61,6 +79,15 @@ export async function gunzip(bytes: Uint8Array<ArrayBuffer>, name = "asset"): Pr
     return await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
   } catch {
     throw new PageError(`The part "${name}" of this page is damaged (gzip ends too soon or is wrong). Make the page again.`);
+  }
+}
+
+/** What zstd packed, which no browser unpacks for a page by itself. */
+export function unzstd(packed: ArrayBuffer, name = "asset"): Uint8Array<ArrayBuffer> {
+  try {
+    return decompress(new Uint8Array(packed)) as Uint8Array<ArrayBuffer>;
+  } catch {
+    throw new PageError(`The part "${name}" of this page is damaged (zstd ends too soon or is wrong). Make the page again.`);
   }
 }
 

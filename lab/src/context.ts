@@ -90,7 +90,7 @@ export interface PosteriorMeta {
 }
 
 export interface Meta {
-  readonly schema: 1;
+  readonly schema: 2;
   readonly program: string;
   readonly title: string;
   readonly verdict: readonly string[];

@@ -3,7 +3,7 @@
 import { PageError } from "./assets.ts";
 import type { FilmMeta, Finding, History, Meta, ModelMeta, PosteriorMeta, Shape, Spectrum } from "./context.ts";
 
-export const SCHEMA = 1;
+export const SCHEMA = 2;
 const MOST = 1_000_000; // images; what a number of them may ask for in memory is bounded before anything is made
 
 type Read<T> = (value: unknown, where: string) => T;

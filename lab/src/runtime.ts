@@ -2,7 +2,7 @@
 
 import { env, InferenceSession, Tensor } from "onnxruntime-web/wasm";
 
-import { fromHalf, PageError, words } from "./assets.ts";
+import { fromHalf, PageError, unzstd, words } from "./assets.ts";
 import type { Encoded, Meta, Model, ModelMeta } from "./context.ts";
 import { pause } from "./queue.ts";
 
@@ -25,7 +25,7 @@ export function createRuntime(asset: Asset): (name: string) => Graph {
     (ready ??= (async () => {
       env.logLevel = "error";
       env.wasm.numThreads = 1; // more would start workers from this very page, and need headers no file has
-      env.wasm.wasmBinary = await asset("wasm");
+      env.wasm.wasmBinary = unzstd(await asset("wasm"), "wasm");
     })());
 
   function inTurn<T>(job: () => Promise<T>): Promise<T> {

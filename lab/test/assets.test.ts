@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { gzipSync } from "node:zlib";
+import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { test } from "node:test";
 
-import { fileName, fromBase64, fromHalf, gunzip, half, PageError, words } from "../src/assets.ts";
+import { asset, fileName, fromHalf, fromPlanes, gunzip, half, PageError, unzstd, words } from "../src/assets.ts";
 
 test("half floats of IEEE 754, table of known values", () => {
   const known: [number, number][] = [
@@ -26,20 +26,84 @@ test("half floats of an odd number of bytes: the last byte is left", () => {
   assert.deepEqual([...fromHalf(new Uint8Array([0x00, 0x3c, 0xff]).buffer)], [1]);
 });
 
-test("base64 and gzip there and back, any bytes and sizes", async () => {
+/** The text of a tag that holds bytes, from its definition. */
+function text(bytes: Uint8Array): string {
+  const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
+  const numbers = (bits.match(/.{1,7}/g) ?? []).map((seven) => parseInt(seven.padEnd(7, "0"), 2));
+  return numbers.map((number) => String.fromCharCode([0, 13, 60].includes(number) ? number + 128 : number)).join("");
+}
+
+/** Read an asset from a page of one tag. */
+async function fromTag(textContent: string, name = "codes:vae"): Promise<Uint8Array> {
+  const page = { getElementById: (id: string) => (id === `asset:${name}` ? { textContent } : null), querySelector: () => null };
+  Object.assign(globalThis, { document: page });
+  try {
+    return new Uint8Array(await asset(name));
+  } finally {
+    Reflect.deleteProperty(globalThis, "document");
+  }
+}
+
+const damaged = (name: string) => (error: Error) => error instanceof PageError && error.message.includes(`"${name}"`) && error.message.includes("damaged");
+const some = (size: number): Uint8Array<ArrayBuffer> => Uint8Array.from({ length: size }, (_, i) => (i * 7919 + (i >> 8)) % 256);
+
+test("gzip there and back, any bytes and sizes", async () => {
   for (const size of [0, 1, 2, 3, 255, 100_003]) {
-    const bytes = Uint8Array.from({ length: size }, (_, i) => (i * 7919 + (i >> 8)) % 256);
-    const text = gzipSync(bytes).toString("base64");
-    assert.deepEqual(new Uint8Array(await gunzip(fromBase64(text))), bytes);
-    assert.deepEqual(new Uint8Array(await gunzip(fromBase64(`\n${text}\n`))), bytes);
+    const bytes = some(size);
+    assert.deepEqual(new Uint8Array(await gunzip(new Uint8Array(gzipSync(bytes)))), bytes);
   }
 });
 
+test("planes lie together again", () => {
+  const of = (...bytes: number[]): number[] => [...new Uint8Array(fromPlanes(new Uint8Array(bytes).buffer))];
+  assert.deepEqual(of(1), []);
+  assert.deepEqual(of(1, 5, 6, 7), [5, 6, 7]);
+  assert.deepEqual(of(2), []);
+  assert.deepEqual(of(2, 1, 3, 5, 2, 4, 6), [1, 2, 3, 4, 5, 6]);
+  assert.deepEqual(of(2, 1, 3, 2, 4, 9), [1, 2, 3, 4, 9]);
+  assert.deepEqual(of(4, 1, 5, 2, 6, 3, 7, 4, 8), [1, 2, 3, 4, 5, 6, 7, 8]);
+  assert.deepEqual(of(4, 1, 2, 3, 4, 7, 8, 9), [1, 2, 3, 4, 7, 8, 9]);
+  assert.deepEqual(of(4, 7, 8), [7, 8]);
+  for (const stride of [0, 3, 8, 255]) assert.throws(() => fromPlanes(new Uint8Array([stride, 1, 2]).buffer, "meta"), damaged("meta"));
+  assert.throws(() => fromPlanes(new ArrayBuffer(0), "meta"), damaged("meta"));
+});
+
+test("an asset is read from its tag: text, gzip, planes", async () => {
+  const bytes = some(5000);
+  assert.deepEqual(await fromTag(text(gzipSync(Buffer.from([1, ...bytes])))), bytes);
+  const halves = [...bytes.filter((_, i) => i % 2 === 0), ...bytes.filter((_, i) => i % 2 === 1)];
+  assert.deepEqual(await fromTag(text(gzipSync(Buffer.from([2, ...halves])))), bytes);
+});
+
+test("text that was cut or changed anywhere is damaged, in words", async () => {
+  const whole = text(gzipSync(Buffer.from([1, ...some(300)])));
+  for (let length = 0; length < whole.length; length++) await assert.rejects(fromTag(whole.slice(0, length)), damaged("codes:vae"), String(length));
+  for (let place = 0; place < whole.length; place++) {
+    const changed = whole.slice(0, place) + String.fromCharCode((whole.charCodeAt(place) & 127) ^ 1) + whole.slice(place + 1);
+    // gzip's own header tells of a date and a system, which nobody reads.
+    const read = await fromTag(changed).catch((error: unknown) => error);
+    if (read instanceof Uint8Array) assert.ok(place < 12 && Buffer.from(read).equals(some(300)), String(place));
+    else assert.ok(damaged("codes:vae")(read as Error), String(place));
+  }
+  await assert.rejects(fromTag("<script>"), damaged("codes:vae"));
+  await assert.rejects(fromTag(`${whole}\n`), damaged("codes:vae"));
+});
+
+test("zstd there and back; cut short it is damaged", () => {
+  const bytes = some(300_000);
+  const params = { [constants.ZSTD_c_compressionLevel]: 22 };
+  const packed = new Uint8Array(zstdCompressSync(bytes, { params }));
+  assert.deepEqual(unzstd(packed.buffer, "wasm"), bytes);
+  for (const length of [1, 4, 7, 20, packed.length >> 1, packed.length - 1]) {
+    assert.throws(() => unzstd(packed.slice(0, length).buffer, "wasm"), damaged("wasm"), String(length));
+  }
+  assert.throws(() => unzstd(new Uint8Array(gzipSync(bytes)).buffer, "wasm"), damaged("wasm"));
+});
+
 test("damage is told in words, with the name of the part", async () => {
-  assert.throws(() => fromBase64("<script>", "meta"), (error: Error) => error instanceof PageError && /"meta".*damaged/.test(error.message));
   const whole = new Uint8Array(gzipSync(Buffer.from("some hundred bytes ".repeat(100))));
   for (const bad of [whole.slice(0, whole.length >> 1), new Uint8Array([1, 2, 3]), new Uint8Array()]) {
-    await assert.rejects(gunzip(bad, "codes:vae"), (error: Error) => error instanceof PageError && /"codes:vae".*damaged/.test(error.message));
+    await assert.rejects(gunzip(bad, "codes:vae"), damaged("codes:vae"));
   }
 });
 

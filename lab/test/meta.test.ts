@@ -13,7 +13,7 @@ function sound(): Json {
     collapsed: [false, true], check: [0.5, -1],
   };
   return {
-    schema: 1, program: "lowerbound 0.1.0", title: "digits", verdict: ["It is well."], footnote: "Nats.", source: { name: "digits", train: 10, test: 4 },
+    schema: 2, program: "lowerbound 0.1.0", title: "digits", verdict: ["It is well."], footnote: "Nats.", source: { name: "digits", train: 10, test: 4 },
     shape: [1, 2, 2], shown: 4, k: 2, classes: ["<img src=x onerror=alert(1)>", "1"], images: { encoding: "raw", sheets: 0, columns: 0 },
     models: [model, { ...model, name: "pca", rate: null, spread: 0, sigma: null }], table: { header: ["model", "MSE"], rows: [["VAE", "0.1"]] }, facts: [["seed", "0"]],
     histories: { vae: { step: [1, 2], loss: [3, null], reconstruction: null, kl: [1, 1], sigma: null } },
@@ -41,7 +41,7 @@ test("what may be absent or null", () => {
   assert.deepEqual([meta.classes, meta.spectrum, meta.film, meta.posterior], [null, null, null, []]);
 });
 
-test("a newer schema says so", () => refused({ ...sound(), schema: 2 }, /schema 2.*reads \(1\)/));
+test("a newer schema says so", () => refused({ ...sound(), schema: 3 }, /schema 3.*reads \(2\)/));
 
 test("cut short anywhere, it is told in words", () => {
   const whole = JSON.stringify(sound());

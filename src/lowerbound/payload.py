@@ -29,7 +29,7 @@ from lowerbound.stored import StoredModel
 
 __all__ = ["MOST_SHOWN", "NO_LABEL", "SCHEMA", "Payload", "payload"]
 
-SCHEMA = 1
+SCHEMA = 2
 MOST_SHOWN = 10_000  # images
 VALUES = 64_000_000  # pixels that a page unpacks: of large images fewer are shown
 RAW = 2000 * 3 * 32 * 32  # values that are stored as they are; beyond, colour images and large ones come as sheets
@@ -64,6 +64,7 @@ def payload(
     shown: int = MOST_SHOWN,
     encoders: bool = True,
     full: bool = False,
+    without: str = "",
     progress: Progress = quiet,
 ) -> Payload:
     """What the live page of a run holds.
@@ -74,6 +75,7 @@ def payload(
         shown: How many test images at most.
         encoders: Whether the page can encode new images.
         full: Whether weights are stored as float32, not float16.
+        without: Why findings and ascents are left out, in words; empty where the page has what the run knows of its VAE.
         progress: Shown on the way.
     """
     missing: dict[str, list[str]] = {}
@@ -105,11 +107,10 @@ def payload(
     if found is not None:
         assets["spectrum"] = found[1]
     films = _films(run, [each for each in stored if each.recipe in names], number, assets, missing)
-    ascents = page_numbers.posterior(run, number, names)
-    if not ascents:
-        missing["posterior"] = [
-            "No ascent to the best q of single images is kept with this run: lowerbound page RUN --insight makes some."
-        ]
+    ascents = [] if without else page_numbers.posterior(run, number, names)
+    examined = None if without else page_numbers.findings(run)
+    unknown = page_numbers.unknown(run, without)
+    missing |= {name: [unknown[name]] for name, there in (("findings", examined), ("posterior", ascents)) if not there and name in unknown}
     metrics = averaged(run.metrics)
     meta = {
         "schema": SCHEMA,
@@ -129,7 +130,7 @@ def payload(
         "histories": page_numbers.histories(run, [each for each in stored if each.recipe in names]),
         "spectrum": None if found is None else found[0],
         "sweep": page_numbers.sweep(run),
-        "findings": page_numbers.findings(run),
+        "findings": examined,
         "film": films,
         "posterior": ascents,
         "left_out": [{"panel": panel, "reason": " ".join(reasons)} for panel, reasons in missing.items()],
