@@ -19,7 +19,7 @@ from lowerbound.sheets import columns_of, sheets
 from lowerbound.storage import Run
 from lowerbound.stored import StoredModel
 
-__all__ = ["coarse", "film", "findings", "histories", "posterior", "spectrum", "sweep", "without_paths"]
+__all__ = ["coarse", "film", "findings", "histories", "posterior", "spectrum", "sweep", "unknown", "without_paths"]
 
 POINTS = 400  # of a curve
 COMPONENTS, NUMBERS = 200, 1_000_000  # of the spectrum at most, and numbers in all of them
@@ -198,6 +198,28 @@ def findings(run: Run) -> list[dict[str, str]] | None:
         }
         for each in entries
     ]
+
+
+def unknown(
+    run: Run, examined: list[dict[str, str]] | None, ascents: list[dict[str, Any]], without: str = ""
+) -> dict[str, list[str]]:
+    """Why the page has no findings or no ascents, in words, by the name of what is missing.
+
+    Args:
+        run: Its VAE was examined, or not.
+        examined: Findings that the page has.
+        ascents: Those it has.
+        without: Why it leaves out what there may be.
+    """
+    missing = [name for name, there in (("findings", examined is not None), ("posterior", bool(ascents))) if not there]
+    if all(stored.recipe != "vae" for stored in run.shown):
+        return {"posterior": ["This run has no VAE, so no image has a q."]} if "posterior" in missing else {}
+    said = _stored(run.path / "insight.json")
+    if without or not isinstance(said, dict):
+        reason = without or "The VAE of this run was not examined: lowerbound page RUN does it."
+        return {name: [reason] for name in missing}
+    usual = "What is kept of this with the run is of images or models that are not on this page."
+    return {name: [without_paths(str(said.get("reasons", {}).get(name, usual)), run)] for name in missing}
 
 
 def _stored(file: Path) -> Any:

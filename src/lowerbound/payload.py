@@ -109,8 +109,7 @@ def payload(
     films = _films(run, [each for each in stored if each.recipe in names], number, assets, missing)
     ascents = [] if without else page_numbers.posterior(run, number, names)
     examined = None if without else page_numbers.findings(run)
-    unknown = page_numbers.unknown(run, without)
-    missing |= {name: [unknown[name]] for name, there in (("findings", examined), ("posterior", ascents)) if not there and name in unknown}
+    missing |= page_numbers.unknown(run, examined, ascents, without)
     metrics = averaged(run.metrics)
     meta = {
         "schema": SCHEMA,
