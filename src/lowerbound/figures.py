@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["interpolation", "reconstructions", "samples_grid", "samples_of"]
+__all__ = ["interpolation", "labelled_rows", "reconstructions", "samples_grid", "samples_of"]
 
 MARGIN = 0.12
 LINE = 0.175  # inches from one line of text to the next
@@ -163,6 +163,26 @@ def samples_grid(models: Mapping[str, np.ndarray], prior: str = "") -> Figure:
             corner = (left + n % columns * (width + gap), top + n // columns * (height + gap))
             _tile(axes, image, corner, (width, height))
     return axes.get_figure(root=True)  # type: ignore[return-value]
+
+
+@drawn
+def labelled_rows(
+    rows: Mapping[str, np.ndarray], heads: Sequence[str] = (), notes: Mapping[str, Sequence[str]] | None = None
+) -> Figure:
+    """Rows of images under each other, the same image in each column, a label on the left of each.
+
+    Args:
+        rows: Of each label, ``[n, C, H, W]``.
+        heads: Written above the columns.
+        notes: Of some labels, lines of small print below them.
+
+    Raises:
+        InputError: Rows of different shapes.
+
+    Example:
+        >>> figure = labelled_rows({"noisy": np.zeros((5, 1, 8, 8)), "without noise": np.ones((5, 1, 8, 8))})
+    """
+    return _rows([("", label, list((notes or {}).get(label, ())), images) for label, images in rows.items()], heads)
 
 
 def _rows(rows: Sequence[tuple[str, str, list[str], np.ndarray]], heads: Sequence[str]) -> Figure:
