@@ -141,7 +141,7 @@ def two_clouds(clouds, spreads):
         turn = np.linspace(0, 2 * np.pi, 200)
         place.plot(2 * np.cos(turn), 2 * np.sin(turn), color=look.KL, linewidth=2)
         reach = 1.05 * max(2.6, float(np.abs(codes).max()))
-        place.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="first axis of the codes")
+        place.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", adjustable="datalim", xlabel="first axis of the codes")
         place.set_title(f"codes of the {style.label}", fontsize="medium")
     axes[0].set_ylabel("second axis")
     axes[0].plot([], [], color=look.KL, label="two standard\ndeviations of p(z)")

@@ -160,9 +160,16 @@ def gradient_variance(draws: np.ndarray, variances: Mapping[str, np.ndarray]) ->
     axes.set(xlabel="draws of z for each estimate", ylabel="variance of the gradient, (nats per unit of φ)²")
     axes.set_xticks(numbers, [f"{number:g}" for number in numbers])
     axes.minorticks_off()
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    large = axes.get_ylim()[1] >= 1e6  # then powers of ten are read faster
+    axes.yaxis.set_major_formatter(lambda value, _: _power_of_ten(value) if large else f"{value:,g}")
     figure.legend(loc="outside upper center", ncols=2)
     return figure
+
+
+def _power_of_ten(value: float) -> str:
+    """A power of ten as such."""
+    raised = str.maketrans("-0123456789", "\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return "10" + f"{np.log10(value):.0f}".translate(raised)
 
 
 def _asinh_ticks(axes: Axes, width: float, reach: float) -> None:
