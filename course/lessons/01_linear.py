@@ -187,9 +187,8 @@ train_autoencoder = lesson.check("train_autoencoder", train_autoencoder)
 # %% [markdown]
 # Now train. A linear network is quick: this takes a few seconds with digits, and a minute or so with photographs.
 # %%
-again = max(1, 10_000 // len(lesson.train))  # a small set of images is gone through more often
 epochs, rate = (40, 1e-3) if P < 1000 else (100, 5e-4)  # photographs: more steps, and smaller ones
-epochs = lesson.epochs(fast=epochs * again, full=20 * again)
+epochs = lesson.epochs(fast=epochs, full=20)
 linear_losses = train_autoencoder(linear, lesson.train.pixels, epochs, rate=rate)
 lesson.show(curves.losses({"linear": linear_losses}))
 # %% [markdown]

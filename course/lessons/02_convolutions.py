@@ -304,13 +304,12 @@ print("of the convolutional one:", {name: p.numel() for name, p in conv.named_pa
 # put back in the decoder, so that no epoch is spent on learning it. (With `full=True` in the first cell you train on
 # all images, and for long.)
 # %%
-again = max(1, 10_000 // len(lesson.train))  # a small set of images is gone through more often
 epochs, rate = (40, 1e-3) if math.prod(shape) < 1000 else (100, 5e-4)  # photographs: more steps, and smaller ones
-epochs = lesson.epochs(fast=epochs * again, full=20 * again)
+epochs = lesson.epochs(fast=epochs, full=20)
 linear_losses = train_autoencoder(linear, lesson.train.pixels, epochs, rate=rate)
 # %%
 lesson.fast_start(conv, lesson.train.pixels, K)
-epochs = lesson.epochs(fast=4 * again, full=20 * again)
+epochs = lesson.epochs(fast=4, full=20)
 conv_losses = train_autoencoder(conv, lesson.train.pixels, epochs, batch_size=50)
 # %%
 lesson.show(curves.losses({"linear": linear_losses, "conv": conv_losses}))

@@ -127,12 +127,11 @@ for kind, answers in written.items():
 # %%
 K = lesson.suggested_k
 images = ImageSet(lesson.images.name, lesson.train, lesson.test, lesson.images.class_names, source=lesson.images.source)
-only_tried = lesson.epochs(fast=2, full=2) == 1  # a lesson that is tried, not taken
 large = images.train.pixels.size > 2_000_000
 half_a_minute = (
-    {"minutes": 0.5} if large and not lesson.full and not only_tried else {}
+    {"minutes": 0.5} if large and not lesson.full and not lesson.only_tried else {}
 )  # for each model; else its own epochs
-plan = Plan((K,), epochs=1 if only_tried else None, settings=half_a_minute)
+plan = Plan((K,), epochs=1 if lesson.only_tried else None, settings=half_a_minute)
 run = comparison.begin(images, plan)
 print(f"{run.path} is made")
 
@@ -196,7 +195,7 @@ lesson.show(figures.samples_grid(drawn, prior="N(0, I), in PCA's case along its 
 
 # %%
 vae = models["vae"]
-number = 100 * lesson.steps(fast=20, full=50) if not only_tried else 200
+number = 100 * lesson.steps(fast=20, full=50) if not lesson.only_tried else 200
 split = decompose(vae, lesson.test.pixels, number=number, progress=terminal)
 terms = {"mutual information I(x; z)": split.mutual_information, "KL(q(z) || p(z))": split.divergence}
 lesson.show(

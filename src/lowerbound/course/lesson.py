@@ -119,13 +119,24 @@ class Lesson:
 
         return choose_device()
 
+    @property
+    def only_tried(self) -> bool:
+        """Whether the lesson is run to see that it runs, not to learn from: everything is as short as can be."""
+        return brief()
+
     def epochs(self, fast: int, full: int) -> int:
-        """Times to go through the images: fast, or with the full recipe."""
-        return 1 if brief() else full if self.full else fast
+        """Times to go through the images, fast or with the full recipe; few images are gone through more often.
+
+        The numbers are for 10,000 images, and for all of a larger set: there fewer times can be more steps.
+        """
+        again = max(1, FAST_TRAIN // len(self.train))
+        if self.full:
+            fast = full if again == 1 else max(fast, full)
+        return 1 if self.only_tried else again * fast
 
     def steps(self, fast: int, full: int) -> int:
         """Steps to take: fast, or with the full recipe."""
-        return min(20, fast) if brief() else full if self.full else fast
+        return min(20, fast) if self.only_tried else full if self.full else fast
 
     def fast_start(self, model: torch.nn.Module, pixels: np.ndarray, latent_dim: int) -> None:
         """Start a network where PCA has brought us: offsets at the mean image, log_sigma at the spread of what PCA leaves.
@@ -270,7 +281,7 @@ class Lesson:
         value = {"data": self.images.name, "model": model, "k": int(k), "full": self.full}
         numbers = {"test_mse": test_mse, "elbo": elbo}
         value |= {key: None if number is None else float(number) for key, number in numbers.items()}
-        if not brief():
+        if not self.only_tried:
             self._note("ran", f"{self.images.name} {model} {k}", value)
         shown = [] if test_mse is None else [f"test MSE {test_mse:.5f} per pixel"]
         shown += [] if elbo is None else [f"ELBO {elbo:.1f} nats per image"]
