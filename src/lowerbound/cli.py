@@ -11,10 +11,14 @@ from lowerbound import (
     advice_verbs,
     diagnosis_verbs,
     evaluation_verbs,
+    export_verbs,
     inference_verbs,
+    moving_verbs,
     nats_verbs,
     page_verbs,
+    restore_verbs,
     run_verbs,
+    search_verbs,
     training_verbs,
 )
 from lowerbound.course_verbs import course_app
@@ -74,7 +78,11 @@ def lowerbound(
 for name, verb in (
     *training_verbs.VERBS,
     *run_verbs.VERBS,
+    *moving_verbs.VERBS,
+    *restore_verbs.VERBS,
+    *search_verbs.VERBS,
     *page_verbs.VERBS,
+    *export_verbs.VERBS,
     *inference_verbs.VERBS,
     *nats_verbs.VERBS,
     *evaluation_verbs.VERBS,

@@ -15,6 +15,7 @@ __all__ = ["gif", "there_and_back"]
 TILE = 112  # pixels at least that a tile is wide: small images are enlarged a whole number of times
 MARGIN, LETTERS = 8, 14  # pixels around tiles, and of the names above them
 ROW = 4  # tiles in a row
+LEVELS = 64  # of grey: half the bytes of 256, and no eye tells
 MOVE, HOLD = 60, 600  # milliseconds of a frame on the way, and of the two ends
 
 
@@ -56,7 +57,10 @@ def gif(tracks: Mapping[str, np.ndarray]) -> bytes:
     shown = [Image.fromarray(page) for page in pages]
     # A grey picture is its own palette; one palette for all frames keeps colours from flickering.
     if grey:
-        shown = [page.convert("L") for page in shown]
+        step = 256 // LEVELS
+        shown = [
+            page.convert("L").point([level // step * 255 // (LEVELS - 1) for level in range(256)]) for page in shown
+        ]
     else:
         palette = Image.fromarray(np.concatenate(pages[:: max(1, len(pages) // 8)])).quantize(
             256, dither=Image.Dither.NONE
