@@ -67,7 +67,7 @@ def read(text: str) -> bytes:
         ValueError: a character that is never written, or bits left over
     """
     letters = np.frombuffer(text.encode("latin-1"), np.uint8)
-    bits = np.unpackbits(letters[:, None] & 127, axis=1)[:, 1:].ravel()
+    bits = np.unpackbits(letters[:, None], axis=1)[:, 1:].ravel()
     length = 7 * len(letters) // 8
     if not LEGAL[letters].all() or len(text) % 8 == 1 or bits[8 * length :].any():
         raise ValueError("a character that is never written, or bits left over")
