@@ -143,6 +143,7 @@ def recorded(seen):
     return Binarised(objective)
 
 
+@pytest.mark.slow
 def test_dynamic_draws_differ_at_every_step_and_repeat_with_the_seed():
     images = np.full((10, 1, 4, 4), 128, np.uint8)
     runs = []

@@ -268,6 +268,7 @@ def test_arrays_and_figures_of_every_verb(place, tmp_path):
     assert (tmp_path / "c.npy").read_bytes() == (tmp_path / "d.npy").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_is_used_from_another_folder(place, tmp_path, monkeypatch):
     assert lowerbound("train", "photos", "--size", "6", "-m", "linear", "--epochs", "1", "--out", tmp_path / "run") == 0
     monkeypatch.chdir(tmp_path)
@@ -306,6 +307,7 @@ def test_a_full_disk_is_said_and_leaves_a_run_to_go_on_with(place, tmp_path, cap
         subprocess.run(["umount", small], check=True)
 
 
+@pytest.mark.slow
 def test_lines_come_in_order_through_a_pipe_and_none_breaks_at_a_strange_name():
     done = python(["compare", "n\udcff\x1b[31mo"], env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 2

@@ -210,6 +210,7 @@ def test_a_vae_that_starts_at_pca_is_below_its_evidence_by_the_gap_of_q_alone(sh
     assert bounds.mean() + 4 * error < evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", recipes.NETWORKS)
 def test_the_score_of_a_vae_is_seeded_and_less_noisy_with_more_draws(network):
     images = images_of((1, 8, 8))

@@ -116,6 +116,7 @@ def test_in_another_thread_there_is_no_alarm_and_checks_work():
     assert found[0].kind == "passed"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
 def test_too_much_memory_is_refused_with_a_word_and_the_limit_is_lifted():
     program = (

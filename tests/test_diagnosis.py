@@ -181,6 +181,7 @@ def test_over_fitting(digits, make):
     assert named(model, (few, digits[1]))[0][0] == OVERFIT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "network"), [(recipes.vae, "tutorial"), (recipes.conv, "dense")])
 def test_not_yet_converged(digits, make, network):
     model = make(SHAPE, 8, NETWORKS[network]).fit(digits[0], Settings(2, 100, 1e-3))

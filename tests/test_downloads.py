@@ -350,6 +350,7 @@ def test_a_good_mirror(small, mirror, tmp_path, monkeypatch, name):
     assert fetch_dataset(name, data_dir=tmp_path) == paths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [

@@ -92,6 +92,7 @@ def test_the_randomised_solver_is_within_its_bounds(count, seed, power):
     np.testing.assert_allclose(truly, found.residuals, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 99), st.sampled_from([0.5, 1.0]))

@@ -254,6 +254,7 @@ assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_same_numbers_same_bytes_in_another_process_too(tmp_path):
     with look.style("xkcd"):
         figure = maps.codes_map({"vae": np.arange(40.0).reshape(20, 2) ** 2}, np.arange(20) % 3, ["a", "b"])

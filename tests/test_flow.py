@@ -27,6 +27,7 @@ def a_posterior(k, batch=4, context=3):
     return head, head(torch.randn(batch, 5, dtype=torch.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checked", [True, False])
 def test_torchs_checks_stay_as_they_were(checked):
     code = f"""

@@ -278,6 +278,7 @@ def verb(monkeypatch, tmp_path):
     return call
 
 
+@pytest.mark.slow
 def test_the_command_prints_numbers_and_draws(verb):
     said = verb("--image", "0,3", "--json", "found.json")
     assert "encoder" in said

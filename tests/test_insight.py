@@ -24,6 +24,7 @@ def low_rank(number, shape=(1, 5, 4), rank=3, seed=0):
     return (flat + 5 * draw.standard_normal(flat.shape)).clip(0, 255).astype(np.uint8).reshape(number, *shape)
 
 
+@pytest.mark.slow
 def test_an_ascent_rises_from_nothing_to_the_best_bound():
     pixels = low_rank(60)
     torch.manual_seed(0)

@@ -116,6 +116,7 @@ def one_process(images_file, rank, world, file):
     np.savez(file, count=moments.count, sums=moments.sums, products=moments.products)
 
 
+@pytest.mark.slow
 def test_two_processes_and_a_memory_map_have_the_sums_of_one(tmp_path):
     images = noise(BLOCK + 77, (3, 11, 13))
     np.save(tmp_path / "images.npy", images)

@@ -9,6 +9,7 @@ from lowerbound.pace import ByClock, BySteps, pace_of
 from lowerbound.settings import Settings
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.floats(1, 600),

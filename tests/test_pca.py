@@ -135,6 +135,7 @@ def test_the_variance_explained_rises_from_0_to_at_most_1(images, data):
     assert (np.diff(explained) >= 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0, 77, 255])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 4, 3), (3, 36, 36)])
 def test_images_that_do_not_vary_have_finite_codes_and_scores(shape, level):

@@ -245,6 +245,7 @@ def test_what_the_launcher_cannot_have_meant_is_refused(promised, name, word):
         here(cpu=True)
 
 
+@pytest.mark.slow
 def test_nobody_at_the_address_is_said_within_the_time(promised):
     promised.setenv("RANK", "1")
     with pytest.raises(InputError, match=r"process 1 of 2 finds nobody at 127\.0\.0\.1"):
@@ -292,6 +293,7 @@ def test_a_word_waits_for_its_hearers_and_they_for_it(halves):
     assert heard == ["one", {"two": 2}]
 
 
+@pytest.mark.slow
 def test_a_process_that_lives_is_waited_for_longer_than_the_timeout(halves):
     main, other = halves
     main.timeout = other.timeout = 0.3

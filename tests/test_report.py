@@ -72,6 +72,7 @@ def test_a_run_of_one_model_has_a_report_of_its_own(model, tmp_path):
     assert "best" not in said[0]
 
 
+@pytest.mark.slow
 def test_a_sweep_adds_error_against_k_of_every_model(tmp_path):
     images = ImageSet("noise", *(Images(noise(n, (1, 6, 6))) for n in (30, 6)))
     run, page = made(tmp_path, images, (1, 3), ("pca", "linear"))

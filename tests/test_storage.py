@@ -310,6 +310,7 @@ def test_a_checkpoint_cut_anywhere_is_noticed_and_the_one_before_serves(saved):
         assert said[0].endswith("; went on from the checkpoint before it")
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_anywhere_is_noticed_or_changes_nothing(saved):
     run, stored, held = saved
     file, before = files(run.folder(stored))

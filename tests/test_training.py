@@ -476,6 +476,7 @@ def test_training_stops_when_validation_images_say_so_and_keeps_the_best():
     assert state.best_step == state.validation[best, 0]
 
 
+@pytest.mark.slow
 def test_a_time_budget_is_kept_and_the_schedule_passes_through_it_whole():
     passed = []
 
