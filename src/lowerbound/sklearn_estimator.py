@@ -95,8 +95,7 @@ class ImageEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
                 f"X has {codes.shape[1]} features, but {type(self).__name__}.inverse_transform is expecting "
                 f"{self.n_components_} components as input"
             )
-        model = self._precise()
-        images = over_blocks(lambda block: self._outward(model.inverse_transform(block.astype(np.float64))), codes)
+        images = over_blocks(lambda block: self._outward(self.model_.inverse_transform(block)), codes)
         return images.astype(codes.dtype, copy=False)
 
     def _read(self, X: Any, *, reset: bool = False) -> np.ndarray:
@@ -124,7 +123,7 @@ class ImageEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return self._units.outward(images).reshape(-1, *self.layout_)
 
     def _precise(self) -> Any:
-        """The model, with ``transform`` and ``inverse_transform`` in double precision."""
+        """The model, with ``transform`` in double precision."""
         raise NotImplementedError
 
     def _spectrum(self, rows: np.ndarray) -> Spectrum:

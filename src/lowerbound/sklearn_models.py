@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lowerbound.divergence import analytic_kl
 from lowerbound.eigen import LEADING, Spectrum, block_krylov, eigenpairs
@@ -50,7 +49,8 @@ class RealPCA(PCA):
 
     def _centred(self, images: np.ndarray) -> np.ndarray:
         self.check_fitted()
-        return images.reshape(len(images), len(self.mean)) - self.mean
+        pixels = images / 255 if images.dtype == np.uint8 else images.astype(np.float64)
+        return pixels.reshape(len(images), len(self.mean)) - self.mean
 
     def transform(self, images: np.ndarray) -> np.ndarray:
         """Codes ``[N, K]`` of images ``[N, C, H, W]``, whitened; 0 where the images do not vary."""
@@ -155,12 +155,6 @@ class InDouble:
     def transform(self, images: np.ndarray) -> np.ndarray:
         """Codes ``[N, K]``, the mean of q, of images ``[N, C, H, W]``."""
         return self.model.encoder(torch.from_numpy(images)).mean.numpy()
-
-    @torch.no_grad()
-    def inverse_transform(self, codes: np.ndarray) -> np.ndarray:
-        """Images ``[N, C, H, W]``, of a VAE the mean of p(x|z), of codes ``[N, K]``."""
-        decoded = self.model.decoder(torch.from_numpy(codes))
-        return (decoded if isinstance(decoded, Tensor) else decoded.mean).numpy()
 
     @torch.no_grad()
     def score_samples(self, images: np.ndarray, seed: int) -> np.ndarray:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lowerbound.pca import PCA
 from lowerbound.progress import Progress, quiet, terminal
-from lowerbound.recipes import DEFAULT, NETWORKS, recipe
+from lowerbound.recipes import DEFAULT, MNIST_PIXELS, NETWORKS, recipe
 from lowerbound.settings import Settings
 from lowerbound.sklearn_data import blocks, over_blocks
 from lowerbound.sklearn_estimator import ImageEstimator
@@ -75,6 +76,7 @@ class NetworkEstimator(ImageEstimator):
             settings = chosen.tutorial
         elif self.recipe != "linear":  # a network has no say in it
             settings = replace(settings, learning_rate=settings.learning_rate * NETWORKS[self.network].rate)
+        settings = _of_few_numbers(settings, images, self.n_features_in_)
         if self.settings is not None:
             settings = self.settings
         epochs = settings.epochs if self.max_epochs is None else self.max_epochs
@@ -107,6 +109,18 @@ class NetworkEstimator(ImageEstimator):
 
         def errors(block: np.ndarray) -> np.ndarray:
             images = self._pixels(block)
-            return np.square(images - model.inverse_transform(model.transform(images))).mean((1, 2, 3))
+            return np.square(images - self.model_.inverse_transform(model.transform(images))).mean((1, 2, 3))
 
         return -float(over_blocks(errors, self._read(X)).mean()) * self.data_range_**2
+
+
+def _of_few_numbers(settings: Settings, images: int, features: int) -> Settings:
+    """A recipe's hundreds of epochs as fewer of larger steps, where a data set has but a few thousand numbers.
+
+    The recipes are made for images. As their rate falls with the square root of the number of pixels, so it rises here.
+    """
+    enough = max(100, images * features // 20)
+    if settings.epochs <= enough:
+        return settings
+    rate = settings.learning_rate * max(1.0, math.sqrt(MNIST_PIXELS / features))
+    return replace(settings, epochs=enough, learning_rate=rate)
