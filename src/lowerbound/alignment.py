@@ -58,8 +58,8 @@ def _best_shift(x: Tensor, y: Tensor) -> Tensor:
     windows = windows.permute(0, 2, 3, 1, 4, 5).reshape(count, -1, middle[0].numel())
     middle = middle.reshape(count, -1, 1)
     windows, middle = windows - windows.mean(2, keepdim=True), middle - middle.mean(1, keepdim=True)
-    floor = NOISE * math.sqrt(middle.shape[1])
-    lengths = (windows.norm(dim=2) + floor) * (middle.norm(dim=1) + floor)
+    noise = NOISE**2 * middle.shape[1]
+    lengths = ((windows.square().sum(2) + noise) * (middle.square().sum(1) + noise)).sqrt()
     return ((windows @ middle)[..., 0] / lengths).amax(1)
 
 
