@@ -135,7 +135,8 @@ def inpaint(
     else:
         raise InputError("a plain autoencoder has no density p(x|z) to fill holes by; take pca or vae")
     kept = np.where(mask, mean, x)
-    return Inpainted(np.where(mask, draws, x), kept, np.where(mask, np.sqrt(variance), 0).astype(np.float32))
+    std = np.where(mask, np.sqrt(variance), 0).astype(np.float32)
+    return Inpainted(np.where(mask, draws, x), kept, np.broadcast_to(std, x.shape))
 
 
 def _conditional(
