@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lowerbound.images import Images, ImageSet
     from lowerbound.inference import infer
     from lowerbound.pca import PCA
+    from lowerbound.runs import compare, open_run
     from lowerbound.settings import Settings
     from lowerbound.sources import load
     from lowerbound.vae import VAE
@@ -40,10 +41,12 @@ __all__ = [
     "Images",
     "InputError",
     "Settings",
+    "compare",
     "evaluate",
     "infer",
     "infer_for",
     "load",
+    "open_run",
     "recipes",
     "where_the_nats_go",
 ]
@@ -56,10 +59,12 @@ _HOMES = {
     "PCA": "pca",
     "Settings": "settings",
     "VAE": "vae",
+    "compare": "runs",
     "evaluate": "evaluation",
     "infer": "inference",
     "infer_for": "amortisation",
     "load": "sources",
+    "open_run": "runs",
     "where_the_nats_go": "gaps",
 }
 

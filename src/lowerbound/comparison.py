@@ -16,6 +16,7 @@ from lowerbound.devices import choose_device
 from lowerbound.errors import InputError
 from lowerbound.fitting import fit, follow
 from lowerbound.images import ImageSet
+from lowerbound.insight import forget_insight, lacks_insight, write_insight
 from lowerbound.live_page import write_report
 from lowerbound.outside import Outside
 from lowerbound.plan import Plan, choose_k, default_folder
@@ -39,6 +40,7 @@ def begin(
     command: str = "",
     size: int | None = None,
     data_dir: Path | None = None,
+    insight: bool = False,
 ) -> Run:
     """Make the run folder: ``runs/NAME-kK-DATE``, or the one given.
 
@@ -49,6 +51,7 @@ def begin(
         command: What the user typed, to be shown in the report.
         size: The size the images were loaded with, to load them again.
         data_dir: Where they were loaded from.
+        insight: Whether its VAE is to be examined at the end, for the findings and ascents on the page.
 
     Raises:
         InputError: A plan that the images do not allow, or a folder that exists.
@@ -76,6 +79,7 @@ def begin(
         "shown_k": usual if usual in plan.ks else max(plan.ks),
         "style": plan.style,
         "tensorboard": plan.tensorboard,
+        "insight": insight,
         "machine": machine(),
         "models": [stored.to_json() for stored in plan.stored(images)],
     }
@@ -158,6 +162,7 @@ def go_on(
     Raises:
         InputError: Other images than those of the run, or another process is training it.
         DivergedError: A loss was not a number.
+        KeyboardInterrupt: It was told to stop; while the VAE was examined, the run is complete all the same.
     """
     run.check_images(images)
     if processes is not None and not processes.main:
@@ -165,11 +170,29 @@ def go_on(
         return run
     with run.writing():
         fit(run, images, processes or Alone(), progress, say, warn)
+        stopped = _stopped_looking(run, images, progress, say)
         still = write_report(run, images, progress)
         if still:
             say(f"report.html shows figures alone: {still}")
         run.complete()
+    if stopped:
+        raise KeyboardInterrupt
     return run
+
+
+def _stopped_looking(run: Run, images: ImageSet, progress: Progress, say: Callable[[str], object]) -> bool:
+    """Examine the VAE where the run is to; whether that was interrupted. The models are trained, and need not wait for it."""
+    if not lacks_insight(run):
+        return False
+    forget_insight(run)
+    if not run.about.get("insight"):
+        return False
+    try:
+        write_insight(run, images, progress)
+    except KeyboardInterrupt:
+        say("interrupted: the report is written without findings and ascents; the next Ctrl-C leaves that, too")
+        return True
+    return False
 
 
 def more_epochs(run: Run, more: int, images: ImageSet) -> None:

@@ -80,11 +80,11 @@ def examine(
     known, new = _some(train, images, seed), _some(test, images, seed + 1)
     coded = _some(train, CODED, seed + 2)
     skipped: dict[str, str] = {}
-    with progress("examining", 6) as advance:
+    with progress("examining", 17) as advance:  # a part of the time each, about
         advance(0, "images")
         pixels = _pixels(train, new, seed)
         reference = _reference(model, train, known, new, seed, skipped)
-        advance(1, "reconstructions")
+        advance(5, "reconstructions")
         made = model.inverse_transform(model.transform(new))
         errors, train_errors = squared_errors(model, new), squared_errors(model, known)
         mean = _some(train, MOST, seed).mean(0, dtype=np.float64) / 255
@@ -97,7 +97,7 @@ def examine(
         own, fresh = _decoders(model, coded, drawn, new, seed, skipped)
         advance(1, "training on")
         trial = _trial(model, train, new, steps, seed, skipped)
-        advance(1, "density")
+        advance(8, "density")
         density = _density(model, known, new, gaps, seed, skipped)
         advance(1, "")
     pictures = {"test images": truth[:8], "reconstructions": made[:8]}

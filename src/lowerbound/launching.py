@@ -59,8 +59,10 @@ def _joined() -> Iterator[Processes]:
         processes.close()
 
 
-def begin_run(source: str, plan: Plan, out: Path | None, data_dir: Path | None, size: int | None) -> None:
-    """Load, choose K where it is left to us, train, and print what came out.
+def begin_run(
+    source: str, plan: Plan, out: Path | None, data_dir: Path | None, size: int | None, *, insight: bool = False
+) -> None:
+    """Load, choose K where it is left to us, train, examine the VAE where asked, and print what came out.
 
     Raises:
         InputError: What the images do not allow, or a folder that exists.
@@ -84,8 +86,10 @@ def begin_run(source: str, plan: Plan, out: Path | None, data_dir: Path | None, 
         if not plan.ks:
             k, reason = choose_k(images)
             plan = replace(plan, ks=(k,), reason=reason)
-            print(f"K: {reason}; -k gives another")
-        run = _begun(processes, images, plan, out, data_dir, size)
+            print(f"chose K = {k}: {reason.partition(', ')[2]}; -k gives another")
+        for line in plan.chosen(images):
+            print(line)
+        run = _begun(processes, images, plan, out, data_dir, size, insight=insight)
         _finish(run, images, processes)
 
 
@@ -96,7 +100,14 @@ def _begun_before(processes: Processes) -> str | None:
 
 
 def _begun(
-    processes: Processes, images: ImageSet, plan: Plan, out: Path | None, data_dir: Path | None, size: int | None
+    processes: Processes,
+    images: ImageSet,
+    plan: Plan,
+    out: Path | None,
+    data_dir: Path | None,
+    size: int | None,
+    *,
+    insight: bool,
 ) -> Run:
     """The run, whose folder the main process makes."""
     _check_shared(processes, plan.stored(images), plan.outside)
@@ -104,7 +115,7 @@ def _begun(
         command = shlex.join(["lowerbound", *sys.argv[1:]])
         out = out or default_folder(images.name, plan)
         processes.remember("run", str(out.absolute()))  # before it is there: a kill in between loses nothing
-        run = begin(images, plan, out, command=command, size=size, data_dir=data_dir)
+        run = begin(images, plan, out, command=command, size=size, data_dir=data_dir, insight=insight)
         processes.tell([str(run.path.absolute()), run.about])
         return run
     path, about = processes.tell(None)
@@ -199,7 +210,12 @@ def _finish(run: Run, images: ImageSet, processes: Processes) -> None:
             warn=lambda line: print(f"lowerbound: {line}", file=sys.stderr),
         )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"go on with `lowerbound train --resume {shlex.quote(str(run.path))}`") from None
+        path = shlex.quote(str(run.path))
+        if run.about["status"] == "complete":
+            said = f"the run is complete, and {path}/report.html written; `lowerbound page {path}` adds findings and ascents"
+        else:
+            said = f"go on with `lowerbound train --resume {path}`"
+        raise KeyboardInterrupt(said) from None
     if not processes.main:
         return
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)

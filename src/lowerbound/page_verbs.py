@@ -11,6 +11,8 @@ from lowerbound.options import DataDir, Out, Own, RunFolder, load_own
 
 __all__ = ["VERBS"]
 
+NOT_ASKED = "This page was made with --no-insight."
+
 
 def page(
     run: RunFolder,
@@ -24,8 +26,13 @@ def page(
         bool, typer.Option("--full-precision", help="Weights as float32: twice the size, images within 1e-5 of torch's")
     ] = False,
     insight: Annotated[
-        bool, typer.Option("--insight", help="Examine the run's VAE first, and keep the findings: a minute or more")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--insight/--no-insight",
+            help="Findings and ascents of the run's VAE: made anew, or left out; without this made where they are missing",
+            show_default=False,
+        ),
+    ] = None,
     linked: Annotated[
         bool, typer.Option("--linked", help="A page and a folder of assets for a web host, not one file")
     ] = False,
@@ -43,7 +50,7 @@ def page(
     Example: lowerbound page runs/mnist-k20-2026-11-22 --linked --out site/index.html
     """
     from lowerbound.comparison import images_of
-    from lowerbound.insight import write_insight
+    from lowerbound.insight import make_insight
     from lowerbound.live_page import LINKED, REPORT, keep_figures, page_files, template, write_files
     from lowerbound.payload import payload
     from lowerbound.progress import terminal
@@ -54,9 +61,7 @@ def page(
     out = place(out, str(folder.path / (LINKED if linked else REPORT)), (".html",))
     built = template()
     there = images_of(folder, data_dir, terminal)
-    if insight:
-        with folder.writing():
-            write_insight(folder, there, terminal)
+    without = NOT_ASKED if insight is False else make_insight(folder, there, terminal, anew=bool(insight))
     if out == folder.path / REPORT:
         keep_figures(folder)
     held = payload(
@@ -65,6 +70,7 @@ def page(
         shown=images,
         encoders=encoders,
         full=full_precision,
+        without=without,
         progress=terminal,
     )
     files = page_files(held, built, linked=linked, name=out.name)

@@ -1,30 +1,36 @@
 """The ascent on phi of a few images, kept at some moments: how q finds an image's codes, beside the encoder's one guess.
 
-Every moment is an ascent of its own of so many steps: with the same draws it goes the same way, so nothing has to be written
-down while it goes. It starts at q = N(0, I), which knows nothing of the image.
+It starts at q = N(0, I), which knows nothing of the image, and takes every step at one rate. An ascent asks its family for q at
+the phi of each step, so a family that notes what it is asked about sees the way.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.distributions import Distribution
 
 from lowerbound.amortisation import infer_for
 from lowerbound.inference import infer, lower_bound
 from lowerbound.posterior import DiagonalNormal, IsotropicNormal
+from lowerbound.progress import Advance, Progress, quiet
 from lowerbound.vae import VAE
 
 __all__ = ["ascents"]
 
 MOMENTS = (0, 1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 140)  # steps
+BEST = 3 * max(MOMENTS)  # steps within which the best q is found
 DRAWS = 8  # of each image and step: what a picture needs
 
 
 def ascents(
-    model: Any, images: np.ndarray, which: np.ndarray, name: str = "vae", seed: int = 0
+    model: Any, images: np.ndarray, which: np.ndarray, name: str = "vae", seed: int = 0, progress: Progress = quiet
 ) -> list[dict[str, Any]]:
     """Of each image its q at some steps of the ascent, with the encoder's and the best one: numbers that JSON holds.
 
@@ -34,6 +40,7 @@ def ascents(
         which: Positions of a few of them.
         name: The model's, noted with each.
         seed: Fixes the draws.
+        progress: Shown on the way.
 
     Returns:
         Of each image: means ``[K]`` and log standard deviations of q at every step of ``steps``, and the ELBO there; bounds in
@@ -50,17 +57,13 @@ def ascents(
     if not isinstance(head, IsotropicNormal | DiagonalNormal):
         return []
     pixels = images[which]
-    best = infer_for(model, pixels, seed=seed, steps=max(MOMENTS) * 3)
     with torch.no_grad():
         prior = model.prior()
-    start = torch.zeros_like(best.found.phi)
-    phis, bounds = [], []
-    for steps in MOMENTS:
-        found = infer(
-            model.decoder, pixels, prior, family=head, phi=start, samples=DRAWS, steps=steps, tolerance=None, seed=seed
-        )
-        phis.append(found.phi.numpy())
-        bounds.append(lower_bound(model.decoder, pixels, found.q(), prior, samples=64, seed=seed)[0])
+    with progress("ascents of a few images", len(pixels) * (BEST + max(MOMENTS))) as advance:
+        best = infer_for(model, pixels, seed=seed, steps=BEST, samples=DRAWS, progress=_part_of(advance))
+        way = _way(model, pixels, prior, head, torch.zeros_like(best.found.phi), seed, advance)
+    phis = [phi.numpy() for phi in way]
+    bounds = [lower_bound(model.decoder, pixels, head.from_phi(phi), prior, samples=64, seed=seed)[0] for phi in way]
     k = best.mean.shape[1]
     return [
         {
@@ -78,6 +81,52 @@ def ascents(
         for n, position in enumerate(which)
         if math.isfinite(best.found.bound[n]) and all(np.isfinite(bound[n]) for bound in bounds)
     ]
+
+
+def _way(
+    model: VAE, pixels: np.ndarray, prior: Distribution, head: Any, start: Tensor, seed: int, advance: Advance
+) -> list[Tensor]:
+    """phi of each image ``[N, P]`` at every moment."""
+    family, steps = _Noting(head), max(MOMENTS)
+    found = infer(
+        model.decoder,
+        pixels,
+        prior,
+        family=family,
+        phi=start,
+        samples=DRAWS,
+        steps=steps,
+        tolerance=None,
+        seed=seed,
+        progress=_part_of(advance),
+    )
+    blocks = [torch.stack(family.noted[first : first + steps]) for first in range(0, len(family.noted), steps)]
+    return [*torch.cat(blocks, dim=1)[list(MOMENTS[:-1])], found.phi]
+
+
+class _Noting:
+    """A family of q that notes each phi at which a gradient is taken: images come in blocks, each all its steps."""
+
+    def __init__(self, family: Any) -> None:
+        self.family, self.noted = family, []
+
+    def from_phi(self, phi: Tensor) -> Distribution:
+        if phi.requires_grad:
+            self.noted.append(phi.detach())
+        return self.family.from_phi(phi)
+
+    def phi_size(self, latent_dim: int) -> int:
+        return self.family.phi_size(latent_dim)
+
+
+def _part_of(advance: Advance) -> Progress:
+    """Work that is a part of a task which is shown already."""
+
+    @contextlib.contextmanager
+    def progress(task: str, total: int) -> Iterator[Advance]:  # noqa: ARG001
+        yield advance
+
+    return progress
 
 
 def _rounded(values: np.ndarray) -> list[float]:

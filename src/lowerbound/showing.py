@@ -17,12 +17,13 @@ from urllib.parse import unquote, urlsplit
 
 from lowerbound.comparison import images_of
 from lowerbound.errors import InputError
+from lowerbound.insight import make_insight
 from lowerbound.live_page import REPORT, keep_figures, template, write_page
 from lowerbound.payload import payload
 from lowerbound.progress import Progress, quiet
 from lowerbound.storage import Run
 
-__all__ = ["serve", "server", "show"]
+__all__ = ["HEIGHT", "serve", "server", "show"]
 
 LOOPBACK = "127.0.0.1"
 TYPES = {".html": "text/html; charset=utf-8", ".gz": "application/gzip"}
@@ -68,12 +69,13 @@ def serve(files: Mapping[str, bytes], port: int = 0, say: Callable[[str], object
             raise KeyboardInterrupt("the page is not served any more; its file stays") from None
 
 
-def show(run: Run | str | Path, *, height: int = HEIGHT, progress: Progress = quiet) -> Any:
+def show(run: Run | str | Path, *, height: int = HEIGHT, insight: bool = True, progress: Progress = quiet) -> Any:
     """A run's live page as a notebook shows it; written into the run first.
 
     Args:
         run: A run, or its folder.
         height: Of the frame, in pixels.
+        insight: Whether the run's VAE is examined first where that was not done, for the findings and ascents on the page.
         progress: Shown while the page is made.
 
     Returns:
@@ -84,8 +86,10 @@ def show(run: Run | str | Path, *, height: int = HEIGHT, progress: Progress = qu
     """
     run = run if isinstance(run, Run) else Run.open(Path(run))
     page, built = run.path / REPORT, template()
+    images = images_of(run, progress=progress)
+    without = make_insight(run, images, progress) if insight else "This page was asked for without them."
     keep_figures(run)
-    write_page(page, payload(run, images_of(run, progress=progress), progress=progress), built)
+    write_page(page, payload(run, images, without=without, progress=progress), built)
     colab = _colab()
     if colab is not None:  # its frames see the machine's ports alone
         colab.serve_kernel_port_as_iframe(_in_background({page.name: page.read_bytes()}, any_host=True), height=height)

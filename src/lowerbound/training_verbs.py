@@ -50,6 +50,14 @@ def compare(
     data_dir: DataDir = None,
     size: Size = None,
     style: Style = "plain",
+    *,
+    insight: Annotated[
+        bool,
+        typer.Option(
+            "--insight/--no-insight",
+            help="Whether the VAE is examined at the end, for findings and ascents on the page",
+        ),
+    ] = True,
 ) -> None:
     """Train PCA, a linear autoencoder, a convolutional autoencoder and a VAE; write one run folder with a report.
 
@@ -62,7 +70,8 @@ def compare(
     from lowerbound.launching import begin_run
     from lowerbound.plan import FOUR
 
-    begin_run(source, _plan(FOUR, k, network, epochs, seed, style, seeds=seeds), out, data_dir, size)
+    plan = _plan(FOUR, k, network, epochs, seed, style, seeds=seeds)
+    begin_run(source, plan, out, data_dir, size, insight=insight)
 
 
 def train(
@@ -164,10 +173,18 @@ def train(
             precision=precision,
             compiled=compiled,
         )
-        begin_run(source, replace(plan, settings=chosen, tensorboard=tensorboard), out, data_dir, size)
+        left = tuple(name for name in _open(model, own, minutes) if not _was_given(ctx, name))
+        plan = replace(plan, settings=chosen, tensorboard=tensorboard, open=left)
+        begin_run(source, plan, out, data_dir, size)
 
 
 VERBS = (("compare", compare), ("train", train))
+
+
+def _open(model: str, own: str | None, minutes: float | None) -> tuple[str, ...]:
+    """What can be left open: a function of the user's own has its network, PCA nothing to train, a line no network."""
+    names = {"pca": ("model",), "linear": ("model", "epochs")}.get(model, ("model", "network", "epochs"))
+    return tuple(name for name in names if own is None and not (name == "epochs" and minutes is not None))
 
 
 def _was_given(ctx: typer.Context, name: str) -> bool:
