@@ -5,21 +5,18 @@ Whether a control changes what it should and nothing else is told by the pixels 
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.chromium import install
 
-CI = os.environ.get("CI") == "true"  # there the browser must run, elsewhere the one that is found is used
+MODELS = ("pca", "linear", "conv", "vae")
+ATTACK = "<img src=x onerror=alert(1)>"
+PICKED = 7  # an image of which torch's reconstructions are known
 PATIENCE = 30.0  # seconds; two cores may be busy with other tests
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
 
@@ -31,19 +28,31 @@ class Keys:
     ARROW_RIGHT = "\ue014"
 
 
-# Each canvas by panel, role, model and its place among those, with a hash of its pixels (FNV-1a).
+# Each canvas by panel, role, model and its place among those, with a hash of what it shows (FNV-1a): of its PNG, or of the
+# pixels themselves where an image is large.
 PIXELS = """
+const hashed = (length, at) => {
+  let hash = 2166136261;
+  for (let i = 0; i < length; i++) hash = Math.imul(hash ^ at(i), 16777619);
+  return hash;
+};
+const large = (canvas) => {
+  const {width, height} = canvas;
+  const pen = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
+  pen.drawImage(canvas, 0, 0);
+  const pixels = new Uint32Array(pen.getImageData(0, 0, width, height).data.buffer);
+  return hashed(pixels.length, i => pixels[i]);
+};
 const found = {}, count = {};
 for (const canvas of document.querySelectorAll("section[data-panel] canvas")) {
   const role = canvas.closest("[data-role]")?.dataset.role ?? (canvas.closest(".uplot") ? "curve" : "");
   const model = canvas.closest("[data-model]")?.dataset.model ?? "";
   const what = canvas.classList.contains("pixels") ? "image" : "drawn";
   const kind = [canvas.closest("section").dataset.panel, role, model, what].join("/");
-  const text = canvas.checkVisibility() && canvas.width && canvas.height ? canvas.toDataURL() : "";
-  let hash = 2166136261;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
+  const size = canvas.checkVisibility() ? canvas.width * canvas.height : 0;
+  const text = size ? (what === "image" && size > 20000 ? null : canvas.toDataURL()) : "";
   count[kind] = (count[kind] ?? 0) + 1;
-  found[`${kind}/${count[kind] - 1}`] = hash;
+  found[`${kind}/${count[kind] - 1}`] = text === null ? large(canvas) : hashed(text.length, i => text.charCodeAt(i));
 }
 return found;
 """
@@ -60,41 +69,6 @@ return Array.from({length: width * height}, (_, p) => rgba[4 * p]);
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Whether the name of a canvas is one of the patterns'."""
     return any(fnmatch(name, pattern) for pattern in patterns)
-
-
-def install() -> tuple[str, str]:
-    """Chromium and its driver: those found; under CI=true Debian's, which are installed; else the test is skipped."""
-    if not CI:
-        pytest.importorskip("selenium", reason="selenium is not installed")
-    import selenium  # noqa: F401
-
-    names = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "chromium-driver": ("chromedriver",)}
-    found = {package: next(filter(None, map(shutil.which, each)), None) for package, each in names.items()}
-    missing = [package for package, path in found.items() if path is None]
-    if missing and not CI:
-        pytest.skip(f"{' and '.join(missing)} not found; Debian has packages of these names")
-    if missing:
-        apt = ["apt-get", "-y", "-q", "-o", "DPkg::Lock::Timeout=300"]
-        quietly = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in ([*apt, "update"], [*apt, "install", "--no-install-recommends", "chromium", "chromium-driver"]):
-            done = subprocess.run(command, check=False, capture_output=True, text=True, env=quietly)
-            assert done.returncode == 0, f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-        found = {package: next(filter(None, map(shutil.which, each)), None) for package, each in names.items()}
-    chromium, driver = found["chromium"], found["chromium-driver"]
-    assert None not in (chromium, driver), f"{missing} were installed, but are not found"
-    return chromium, driver
-
-
-@contextmanager
-def once(folder: Path, what: str):
-    """Hold a lock that processes of one test session share; gives a folder, and whether it is still to be filled."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{what}.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        done = folder / f"{what}.done"
-        (folder / what).mkdir(exist_ok=True)
-        yield folder / what, not done.exists()
-        done.touch()
 
 
 class Browser:
@@ -162,8 +136,8 @@ class Browser:
             self.settle("window")
         return self.settle()
 
-    def settle(self, what: str = "pixels") -> dict[str, int]:
-        """The pixels of all canvases once they stay the same for a while."""
+    def settle(self, what: str = "pixels", times: int = 3) -> dict[str, int]:
+        """The pixels of all canvases once they stay the same for so many looks."""
         if what == "window":  # two frames: observers of what is seen have been called
             self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
             return {}
@@ -172,7 +146,7 @@ class Browser:
             time.sleep(0.12)
             now = self.pixels()
             quiet = quiet + 1 if now == before else 0
-            if quiet == 3:
+            if quiet == times:
                 return now
             before = now
         raise AssertionError("the page does not come to rest")
@@ -192,7 +166,7 @@ class Browser:
         Returns:
             All pixels afterwards.
         """
-        before = before or self.settle()
+        before = before or self.settle(times=1)
         words = self.words()
         must, may = list(must), list(may)
         action()
@@ -296,9 +270,8 @@ class Browser:
         element = self.one(selector)
         self.js("arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", element)
         self.settle("window")
-        x, y = self.js(
-            "const b = arguments[0].getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]", element
-        )
+        middle = "const b = arguments[0].getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]"
+        x, y = self.js(middle, element)
         data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
             self.cdp("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
@@ -313,6 +286,13 @@ class Browser:
         asked = ("Network.requestWillBeSent", "Network.webSocketCreated", "Network.webTransportCreated")
         found = [each["params"] for each in messages if each["method"] in asked]
         return [(each.get("request") or each)["url"][:200] for each in found]
+
+    def check_quiet(self) -> None:
+        """Nothing was said and nothing asked for since the page was opened."""
+        assert self.console() == []
+        asked = self.requests()
+        assert asked, "the log of requests is kept"
+        assert [url for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
 
     def quit(self) -> None:
         self.driver.quit()

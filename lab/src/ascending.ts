@@ -48,6 +48,7 @@ export function told(ascent: PosteriorMeta, moment: number): { readonly now: str
     short > 0.05
       ? `The encoder's q reaches ${nats(ascent.encoder_elbo)}, the best q found ${nats(ascent.best_elbo)}. The difference, ${nats(short)}, is the amortisation gap of this image: what is lost by guessing q from the pixels at once instead of seeking it.`
       : `The encoder's q reaches ${nats(ascent.encoder_elbo)}, and the ascent finds none that is better by more than 0.05 nats: this image has no amortisation gap to speak of.`;
+  const above = bound > ascent.best_elbo + 0.05 ? " A bound is estimated from draws of q, so that one may come out a little above the best." : "";
   const overtaken = past > 0 ? ` The ascent overtakes the encoder within ${counted(ascent.steps[past] as number, "step")}.` : "";
-  return { now: `${begin}: its ELBO is ${nats(bound)} per image, ${whether}.`, gap: lost + overtaken };
+  return { now: `${begin}: its ELBO is ${nats(bound)} per image, ${whether}.${above}`, gap: lost + overtaken };
 }

@@ -183,6 +183,12 @@ export interface Theme {
   readonly still: boolean;
 }
 
+/** Where files that are dropped on the page go. */
+export interface Drops {
+  /** From now on they go to this taker, null where what was dropped is no file; one that came before goes there at once. */
+  give(taker: (file: File | null) => void): void;
+}
+
 export interface Context {
   readonly meta: Meta;
   readonly images: ImageStore;
@@ -193,6 +199,7 @@ export interface Context {
   readonly theme: Theme;
   /** Whether this browser can decode; where not, live parts say so (layout's `notLive`). */
   readonly live: boolean;
+  readonly drops: Drops;
   asset(name: string): Promise<ArrayBuffer>;
 }
 

@@ -15,6 +15,8 @@ export interface SliderOptions {
   readonly max: number;
   readonly step: number;
   readonly value: number;
+  /** Where the filled part of the track begins: 0 of a number that goes both ways; the least unless given. */
+  readonly from?: number;
   /** How the number beside it reads; also what a screen reader says. */
   readonly format?: (value: number) => string;
   readonly onInput: (value: number) => void;
@@ -33,10 +35,12 @@ export function slider(options: SliderOptions): Slider {
   const format = options.format ?? String;
   const input = el("input", { type: "range", min, max, step });
   const output = el("output", {});
+  const share = (of: number): string => String((of - min) / (max - min || 1));
+  if (options.from !== undefined) input.style.setProperty("--from", share(options.from));
   const show = (): void => {
     output.textContent = format(input.valueAsNumber);
     input.setAttribute("aria-valuetext", format(input.valueAsNumber));
-    input.style.setProperty("--share", String((input.valueAsNumber - min) / (max - min || 1)));
+    input.style.setProperty("--share", share(input.valueAsNumber));
   };
   const set = (shown: number): void => {
     input.value = String(shown);

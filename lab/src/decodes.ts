@@ -59,6 +59,7 @@ export function decodes(context: Context, models: readonly Model[], onProblem: (
           (x) => {
             if (!x) return;
             images.draw(canvas, x);
+            canvas.setAttribute("aria-label", `${model.about.label}: what it decodes at the point ${at}`);
             each.count++;
             Object.assign(canvas.dataset, { at, count: String(each.count), took: (performance.now() - when).toFixed(1) });
             onProblem(null);

@@ -60,3 +60,27 @@ function term(value: number, j: number): string {
   return `${value < 0 ? "−" : "+"} ${short(Math.abs(value))} p${below}`;
 }
 
+
+export interface Mapped {
+  readonly model: string;
+  readonly kind: Kind;
+  readonly pair: readonly [number, number];
+  /** Shares of variance of the two directions. */
+  readonly carried: readonly [number, number];
+  /** Images in all, and those whose class is shown. */
+  readonly count: number;
+  readonly shown: number;
+  readonly classes: number;
+  /** The picked image in words; null where none is. */
+  readonly picked: string | null;
+}
+
+/** The map in two sentences, for readers who hear the page. */
+export function mapWords({ model, kind, pair, carried, count, shown, classes, picked }: Mapped): string {
+  const [first, second] = pair.map((j, d) => `${directionName(kind, j)} (${percent(carried[d] as number)} of the variance)`);
+  const of = shown === count ? `${count}` : `${shown} of ${count}`;
+  return (
+    `Map of the codes that the ${model} gives ${of} test images${classes ? ` of ${classes} ${classes === 1 ? "class" : "classes"}` : ""}: ${first} to the right, ${second} upwards. ` +
+    (picked === null ? "No image is picked." : `Picked is ${picked}.`)
+  );
+}

@@ -1,6 +1,7 @@
 /** What stands around a film's map: bars of the dimensions' spread, the loss with the moment on it, the classes' colours. */
 
 import type { Context, FilmMeta, History, Model } from "./context.ts";
+import { curveWords } from "./curve_words.ts";
 import { inUse } from "./filming.ts";
 import { short } from "./format.ts";
 import { el } from "./layout.ts";
@@ -63,7 +64,7 @@ export function lossCurve(context: Context, model: Model, film: FilmMeta, moment
   const yRange = settled([...values, ...film.elbo_or_loss], bound ? 0.03 : 0, "above");
   return plot(theme, {
     x, lines: [{ label: "loss", values, colour }], xLabel: "training step", height: 190, legend: false,
-    label: `${lossTitle(history)} against the training step`, onPick,
+    label: `${lossTitle(history)}: ${curveWords(x, values, "training step")}`, onPick,
     ...(positive ? { log: "y" as const } : { yRange }),
     xRange: [0, Math.max(1, film.steps.at(-1) ?? 1, x.at(-1) ?? 1)],
     paint(pen, place) {

@@ -3,16 +3,18 @@
 import type { Context, FilmMeta } from "./context.ts";
 import { NO_LABEL } from "./context.ts";
 import type { Footage } from "./filming.ts";
+import { short } from "./format.ts";
 import { el } from "./layout.ts";
 import { trace } from "./markers.ts";
+import { ticks } from "./view.ts";
 
 const TRAIL = [0.6, 0.4, 0.25, 0.12]; // how much is left of the last steps, newest first
 const GLIDE = 380; // ms from one moment to the next
 
 export interface FilmedMap {
   readonly canvas: HTMLCanvasElement;
-  /** Another film. */
-  load(film: FilmMeta, footage: Footage): void;
+  /** Another film; with `flat` codes are single numbers, and what is up means nothing. */
+  load(film: FilmMeta, footage: Footage, flat: boolean): void;
   /** Go to a moment; the points glide there unless the reader asked for less motion. */
   go(moment: number): void;
   redraw(): void;
@@ -23,6 +25,7 @@ export function filmedMap(context: Context): FilmedMap {
   const canvas = el("canvas", { class: "filmed", role: "img", tabindex: -1, "data-role": "film-map" });
   let film: FilmMeta | null = null;
   let footage: Footage | null = null;
+  let flat = false;
   let [at, from, to, began, frame] = [0, 0, 0, 0, 0];
   const labelOf = (i: number): number => labels?.[film?.images[i] as number] ?? NO_LABEL;
   const scale = (): number => canvas.width / (2 * (footage?.half ?? 1));
@@ -56,6 +59,7 @@ export function filmedMap(context: Context): FilmedMap {
       pen.lineTo(u, v);
     }
     pen.stroke();
+    drawTicks(pen, side, ratio);
     const byLabel = new Map<number, number[]>();
     film.images.forEach((_, i) => byLabel.set(labelOf(i), [...(byLabel.get(labelOf(i)) ?? []), i]));
     pen.lineWidth = 1.4 * ratio;
@@ -90,6 +94,22 @@ export function filmedMap(context: Context): FilmedMap {
     }
   }
 
+  /** Round numbers along the edges, in the units of the codes. */
+  function drawTicks(pen: CanvasRenderingContext2D, side: number, ratio: number): void {
+    const half = footage?.half ?? 1;
+    pen.font = `${11 * ratio}px system-ui, sans-serif`;
+    pen.fillStyle = theme.colour("quiet");
+    for (const value of ticks(-half, half, 5)) {
+      const at = side / 2 + value * scale();
+      pen.textAlign = "center";
+      pen.textBaseline = "alphabetic";
+      if (at > 24 * ratio && at < side - 12 * ratio) pen.fillText(short(value), at, side - 6 * ratio);
+      pen.textAlign = "left";
+      pen.textBaseline = "middle";
+      if (!flat && at > 12 * ratio && at < side - 24 * ratio) pen.fillText(short(-value), 6 * ratio, at);
+    }
+  }
+
   function glide(now: number): void {
     const share = Math.min(1, (now - began) / GLIDE);
     at = from + (to - from) * (1 - (1 - share) ** 3);
@@ -115,8 +135,8 @@ export function filmedMap(context: Context): FilmedMap {
 
   return {
     canvas,
-    load(shown, read) {
-      [film, footage] = [shown, read];
+    load(shown, read, one) {
+      [film, footage, flat] = [shown, read, one];
       cancelAnimationFrame(frame);
       at = to;
       draw();

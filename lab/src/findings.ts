@@ -9,7 +9,8 @@ import { advice } from "./numbering.ts";
 export function findingsPart(context: Context): HTMLElement {
   const { findings } = context.meta;
   if (findings === null) {
-    return el("p", { class: "quiet", "data-role": "findings" }, "No examination is kept with this run. This makes one: ", el("code", {}, "lowerbound diagnose RUN"));
+    const reason = context.meta.left_out.find(({ panel }) => panel === "findings")?.reason;
+    return el("p", { class: "quiet", "data-role": "findings" }, reason ?? "A VAE is what is examined, and there is none on this page.");
   }
   if (!findings.length) return el("p", { "data-role": "findings" }, "The model was examined, and nothing was found that is wrong with it.");
   return el("ul", { class: "findings", "data-role": "findings" }, ...findings.map((finding) => el("li", { class: "card" }, ...card(context, finding))));

@@ -1,6 +1,7 @@
 /** What training lowered: of a bound its two terms and sigma apart, of plain autoencoders their error; and error against K. */
 
 import type { Context, History, ModelMeta } from "./context.ts";
+import { curveWords } from "./curve_words.ts";
 import { fixed } from "./format.ts";
 import { el } from "./layout.ts";
 import { settled, terms } from "./numbering.ts";
@@ -29,7 +30,7 @@ function boundCurves(context: Context, model: ModelMeta, history: History): HTML
   const one = (title: string, values: Line["values"], colour: () => string, from: "below" | "above", role: string): HTMLElement => {
     const made = figure(context, title, {
       x: history.step, height: HEIGHT, xLabel: "training step",
-      lines: [{ label: "", values, colour }], yRange: settled(values, 0.02, from), label: `${title}, against the training step`,
+      lines: [{ label: "", values, colour }], yRange: settled(values, 0.02, from), label: `${title}: ${curveWords(history.step, values, "training step")}`,
     });
     made.dataset["role"] = role;
     return made;
@@ -52,10 +53,14 @@ function plainCurves(context: Context, models: readonly ModelMeta[], historyOf: 
   });
   const positive = lines.every(({ values }) => values.every((value) => value === null || value > 0));
   const title = `${models.map(({ label }) => label).join(", ")}: mean squared error per pixel of the training batches`;
-  const made = figure(context, title, { x: steps, lines, height: HEIGHT, xLabel: "training step", label: title, ...(positive ? { log: "y" } : {}) });
+  const made = figure(context, title, { x: steps, lines, height: HEIGHT, xLabel: "training step", label: `${title}. ${told(lines, steps, "training step")}`, ...(positive ? { log: "y" } : {}) });
   made.dataset["role"] = "curve-loss";
   return made;
 }
+
+/** Every line in words. */
+const told = (lines: readonly Line[], x: readonly number[], along: string): string =>
+  lines.map(({ label, values }) => `${label}: ${curveWords(x, values, along)}.`).join(" ");
 
 /** Error of test images against K, one line a model, bars of one standard error; null where the run has one K. */
 export function sweepCurve(context: Context): HTMLElement | null {
@@ -76,6 +81,6 @@ export function sweepCurve(context: Context): HTMLElement | null {
   const room = ((ks.at(-1) as number) / (ks[0] as number)) ** 0.06;
   return el("div", { class: "sweep", "data-role": "sweep" }, plot(theme, {
     x: ks, lines, height: 280, log: positive ? "both" : "x", xLabel: "numbers per image K", xTicks: ks, formatX: (k) => fixed(k, 0),
-    xRange: [(ks[0] as number) / room, (ks.at(-1) as number) * room], label: "Mean squared error per pixel of test images against K, one line a model",
+    xRange: [(ks[0] as number) / room, (ks.at(-1) as number) * room], label: `Mean squared error per pixel of test images against K. ${told(lines, ks, "K =")}`,
   }).element);
 }

@@ -5,11 +5,13 @@ import "./style.css";
 
 import { asset, PageError, words } from "./assets.ts";
 import type { Context, Model, Panel } from "./context.ts";
+import { catchDrops } from "./drops.ts";
 import { loadImages } from "./images.ts";
 import { el, frame, goTo, leftOut, masthead, navigation, note, problem } from "./layout.ts";
 import { readMeta } from "./meta.ts";
 import { oneByOne } from "./one_by_one.ts";
 import { pause } from "./queue.ts";
+import { cannotTake, showOwn } from "./own.ts";
 import { canDecode, loadModels } from "./runtime.ts";
 import { createState, windowAddress } from "./state.ts";
 import { createTheme } from "./theme.ts";
@@ -25,6 +27,8 @@ function known(): Panel[] {
 
 async function start(root: HTMLElement): Promise<void> {
   const theme = createTheme();
+  let held: Pick<Context, "meta" | "live"> | null = null;
+  const drops = catchDrops(() => (held ? cannotTake(held) : "This page shows nothing yet that could take an image."), () => showOwn(theme.still));
   const meta = readMeta(await asset("meta"));
   document.title = meta.title;
   const live = canDecode();
@@ -34,7 +38,8 @@ async function start(root: HTMLElement): Promise<void> {
     meta.classes ? asset("labels").then((bytes) => labelled(bytes, meta.shown)) : null,
   ]);
   const state = createState(windowAddress());
-  const context: Context = { meta, images, labels, models, state, theme, live, asset };
+  held = { meta, live };
+  const context: Context = { meta, images, labels, models, state, theme, live, asset, drops };
 
   const panels = known();
   const reasons = new Map(meta.left_out.map(({ panel, reason }) => [panel, reason]));
@@ -52,7 +57,7 @@ async function start(root: HTMLElement): Promise<void> {
     ...(live ? [] : [note("This browser has WebAssembly switched off or lacks it: figures stay, but nothing can be decoded here.", "warn")]),
     main,
     leftOut([...reasons].map(([id, reason]) => ({ title: title(id), reason }))) ?? "",
-    el("footer", {}, meta.footnote && el("p", {}, meta.footnote), el("p", {}, meta.program)),
+    el("footer", {}, el("p", {}, meta.program)),
   );
   const bodies = shown.map((panel) => {
     const { section, body } = frame(panel);

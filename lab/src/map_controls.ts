@@ -36,7 +36,7 @@ export function axisControls(state: State, { model, kind, pair }: Choices, model
   }
 
   return {
-    element: row(choose.element, axes.element, across.element, up.element),
+    element: row(choose.element, axes.element, el("div", { class: "pair" }, across.element, up.element)),
     set() {
       const { about } = model();
       choose.set(about.name);

@@ -11,13 +11,19 @@ import { latest } from "./queue.ts";
 import { shareBelow, squaredError } from "./ranking.ts";
 import { imageWords, threeDigits, within } from "./wording.ts";
 
+const ENCODING = "Encoding an image of your own";
 const [LARGEST, MOST_PIXELS] = [20_000_000, 100_000_000]; // bytes of a file, and pixels of what it unpacks to
 
 /** Why nothing can be encoded on this page; null where a model can. */
-export function withoutEncoders(context: Pick<Context, "meta" | "models">): string | null {
-  if (context.models.some(({ about }) => about.encoder)) return null;
-  const reason = context.meta.left_out.find(({ panel }) => panel === "drawing")?.reason;
+export function withoutEncoders({ meta }: Pick<Context, "meta">): string | null {
+  if (meta.models.some(({ encoder }) => encoder)) return null;
+  const reason = meta.left_out.find(({ panel }) => panel === "drawing")?.reason;
   return `${reason ?? "No model of this page has an encoder."} So nothing can be drawn or dropped here.`;
+}
+
+/** Why no image of the reader's can be taken; null where it can. */
+export function cannotTake(context: Pick<Context, "meta" | "live">): string | null {
+  return withoutEncoders(context) ?? (context.live ? null : `${ENCODING} needs WebAssembly, which this browser has switched off or lacks.`);
 }
 
 /** How the drawing gets its place, in words: as the run's images have theirs. */
@@ -26,11 +32,16 @@ export function fitWords({ box }: Habit, [, height, width]: Context["meta"]["sha
   return `fitted to ${Math.round(box)} of ${Math.max(height, width)} pixels and centred by mass${mnist}`;
 }
 
+/** Bring the place of the reader's own image into view; it is filled when it is seen. */
+export function showOwn(still: boolean): void {
+  document.querySelector(".own-body")?.scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
+}
+
 export function mountOwn(root: HTMLElement, context: Context): void {
   const { images, labels, meta, models, state, theme } = context;
   const missing = withoutEncoders(context);
   if (missing !== null) return root.append(note(missing));
-  if (!context.live) return root.append(notLive("Encoding an image of your own"));
+  if (!context.live) return root.append(notLive(ENCODING));
   const able = models.filter((model) => model.encode !== null);
   const unable = models.filter((model) => model.encode === null).map(({ about }) => about.label);
   const lies = habit(images);
@@ -90,6 +101,7 @@ export function mountOwn(root: HTMLElement, context: Context): void {
       const off = squaredError(x, y);
       const share = shareBelow(model.errors, off);
       canvas.dataset["drawn"] = threeDigits(off);
+      canvas.setAttribute("aria-label", `Your image through the ${model.about.label}: mean squared error ${threeDigits(off)} per pixel`);
       error.textContent = `${threeDigits(off)} MSE per pixel${share === null ? "" : `, larger than for ${Math.round(share * 100)} % of the images here`}`;
     } catch (failure) {
       problem(root, words(failure));
@@ -189,15 +201,13 @@ export function mountOwn(root: HTMLElement, context: Context): void {
   area.addEventListener("dragleave", (event) => {
     if (!area.contains(event.relatedTarget as Node | null)) area.classList.remove("over");
   });
-  area.addEventListener("drop", (event) => {
-    event.preventDefault();
-    area.classList.remove("over");
-    const [dropped] = event.dataTransfer?.files ?? [];
+  area.addEventListener("drop", () => area.classList.remove("over")); // it is taken as one that falls anywhere else
+  root.append(area);
+  blank();
+  context.drops.give((dropped) => {
     if (dropped) void take(dropped);
     else said.textContent = "What was dropped is no file. Save the image, and drop the file.";
   });
-  root.append(area);
-  blank();
 }
 
 /** What became of a picture. */

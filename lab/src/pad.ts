@@ -35,8 +35,8 @@ export function createPad(shape: Shape, ground: number, onChange: (empty: boolea
   let [tool, thickness] = ["draw", "middle" as keyof typeof WIDTHS];
 
   const colour = channels === 3 ? el("input", { type: "color", value: opposite, "data-role": "pad-colour" }) : null;
-  const tools = choice("tool", [["draw", "draw"], ["erase", "erase"]], "draw", (chosen) => void (tool = chosen));
-  const widths = choice("brush", [["fine", "fine"], ["middle", "middle"], ["broad", "broad"]], "middle", (chosen) => void (thickness = chosen));
+  const tools = choice("Tool", [["draw", "draw"], ["erase", "erase"]], "draw", (chosen) => void (tool = chosen));
+  const widths = choice("Brush", [["fine", "fine"], ["middle", "middle"], ["broad", "broad"]], "middle", (chosen) => void (thickness = chosen));
   tools.element.dataset["role"] = "pad-tool";
   widths.element.dataset["role"] = "pad-brush";
 
@@ -83,7 +83,7 @@ export function createPad(shape: Shape, ground: number, onChange: (empty: boolea
   return {
     element: el(
       "div", { class: "pad-holder" }, canvas,
-      el("div", { class: "controls" }, tools.element, widths.element, colour && el("label", { class: "menu" }, el("span", { class: "name" }, "colour"), colour), wipe),
+      el("div", { class: "controls" }, tools.element, widths.element, colour && el("label", { class: "menu" }, el("span", { class: "name" }, "Colour"), colour), wipe),
     ),
     canvas,
     read: () => pen.getImageData(0, 0, canvas.width, canvas.height),

@@ -64,7 +64,7 @@ export function tray(context: Context): Tray {
   const turn = (by: number) => (): void => fill(first + by);
   const [back, on] = [button("Earlier", turn(-THUMBS)), button("Later", turn(THUMBS))];
   const kinds = meta.classes && menu(
-    "class", [["all", "all"], ...meta.classes.map((name, label) => [String(label), name] as const)], "all",
+    "Class", [["all", "all"], ...meta.classes.map((name, label) => [String(label), name] as const)], "all",
     (chosen) => {
       kind = chosen;
       fill(0);

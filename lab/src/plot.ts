@@ -169,6 +169,7 @@ function mark(self: uPlot, line: Line, x: readonly number[], place: Place): void
   const pen = self.ctx;
   pen.fillStyle = pen.strokeStyle = line.colour();
   pen.lineWidth = 1.5 * place.ratio;
+  const marker = line.marker ?? (line.values.filter((value) => value !== null).length === 1 ? "o" : null); // one point makes no line
   line.values.forEach((value, i) => {
     if (value === null) return;
     const [at, half] = [place.x(x[i] as number), line.errors?.[i]];
@@ -179,8 +180,8 @@ function mark(self: uPlot, line: Line, x: readonly number[], place: Place): void
       pen.stroke();
       pen.beginPath();
     }
-    if (!line.marker) return;
-    trace(pen, line.marker, at, place.y(value), 4 * place.ratio);
+    if (!marker) return;
+    trace(pen, marker, at, place.y(value), 4 * place.ratio);
     pen.fill();
   });
 }

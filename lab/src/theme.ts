@@ -101,7 +101,7 @@ export function createTheme(): Theme {
     classColour(label) {
       if (label === NO_LABEL) return colour("quiet");
       const plain = CLASS_COLOURS[label % CLASS_COLOURS.length] as string;
-      return cached(`class ${plain}`, () => standOut(plain, colour("card"), 1.5));
+      return cached(`class ${plain}`, () => standOut(plain, colour("card"), 2));
     },
     // Ten classes differ by colour and by marker; each further ten have other pairs of the two.
     classMarker: (label) => (label === NO_LABEL ? "o" : (CLASS_MARKERS[(label + Math.floor(label / 10)) % CLASS_MARKERS.length] as string)),

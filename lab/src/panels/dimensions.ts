@@ -125,7 +125,7 @@ function mount(root: HTMLElement, context: Context): void {
     holder.replaceChildren(made.element);
     paint();
     const dead = about.collapsed.filter(Boolean).length;
-    const counted = about.rate && kind() === "raw" ? `nats are the KL divergence that it costs per image, ${fixed(about.rate.reduce((sum, rate) => sum + rate, 0), 1)} in all` : "the share is what it carries of the variance";
+    const counted = about.rate && kind() === "raw" ? `the nats of a dimension are its KL divergence per image, ${fixed(about.rate.reduce((sum, rate) => sum + rate, 0), 1)} in all` : "the share is what it carries of the variance";
     legend.textContent = `Values count standard deviations (sd) of the codes from their mean; ${counted}.${dead && kind() === "raw" ? ` ${dead} of ${about.k} ${dead === 1 ? "is" : "are"} collapsed.` : ""}`;
     const normal = about.prior === NORMAL;
     toDraw.title = normal ? "A draw from the prior; press again for another" : `This model has no prior to draw from here (${about.prior}): a normal with the mean and covariance of its codes stands in; press again for another`;
@@ -161,6 +161,7 @@ function mount(root: HTMLElement, context: Context): void {
     if (picked >= 0) {
       images.drawImage(original.canvas, picked);
       original.caption.textContent = `original: ${imageWords(meta, labels, picked)}`;
+      original.canvas.setAttribute("aria-label", original.caption.textContent);
     }
     if (!started) return;
     queue("image", () => own.decode(z, 1)).then((x) => {
@@ -169,6 +170,8 @@ function mount(root: HTMLElement, context: Context): void {
       images.draw(decoded.canvas, x);
       decoded.canvas.dataset["count"] = String(Number(decoded.canvas.dataset["count"] ?? 0) + 1);
       decoded.caption.textContent = `decoded by the ${about.label}`;
+      const most = along(about, kind(), active, z) / list.unit(active);
+      decoded.canvas.setAttribute("aria-label", `What the ${about.label} decodes, with ${directionName(kind(), active)} at ${fixed(most, 2)} standard deviations`);
       const said = [];
       if (picked >= 0) said.push(`Differs from the original by MSE ${short(meanSquared(x, images.pixels(picked)))} per pixel.`);
       if (about.prior === NORMAL) said.push(`Length of z: ${fixed(Math.hypot(...z), 1)}; draws from N(0, I) have about ${fixed(Math.sqrt(about.k - 0.5), 1)} ± 0.7.`);

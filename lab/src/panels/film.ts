@@ -7,7 +7,7 @@ import type { Context, FilmMeta, Meta, Model, Panel } from "../context.ts";
 import { choice, row } from "../controls.ts";
 import { classLegend, dimensionBars, lossCurve, lossTitle } from "../film_parts.ts";
 import { filmedMap } from "../filmed_map.ts";
-import { footage, inUse, nearestMoment, type Footage } from "../filming.ts";
+import { footage, inUse, nearestMoment, spreads, type Footage } from "../filming.ts";
 import { short } from "../format.ts";
 import { el, problem } from "../layout.ts";
 import type { Plot } from "../plot.ts";
@@ -102,14 +102,14 @@ function mount(root: HTMLElement, context: Context): void {
     pairs.replaceChildren(...film.images.slice(0, Math.min(PAIRS, film.shown_images)).map((image) => {
       const above = el("canvas", { role: "img", "aria-label": `Test image ${image}` });
       images.drawImage(above, image);
-      return el("div", {}, above, picture(`Test image ${image}, rebuilt by the ${label}`));
+      return el("div", {}, above, picture(`The ${label} makes this of test image ${image}`));
     }));
     grid.replaceChildren(...Array.from({ length: film.samples ?? 25 }, (_, s) => picture(`Draw ${s + 1} of the ${label}`)));
     if (!seen) return;
     problem(root, null);
     if (!films.has(name)) films.set(name, footage(film, model.about, meta.shape, context.asset));
     films.get(name)?.then((read) => {
-      if (chosen() === model) map.load(film, read);
+      if (chosen() === model) map.load(film, read, model.about.k === 1);
       show();
     }).catch((error: unknown) => problem(root, words(error)));
   }
@@ -122,7 +122,6 @@ function mount(root: HTMLElement, context: Context): void {
     shown?.set(moment);
     loss?.redraw();
     root.dataset["moment"] = String(moment);
-    map.canvas.setAttribute("aria-label", `Codes of ${film.images.length} test images at step ${film.steps[moment]}, on the two principal axes of the last moment`);
     const reading = films.get(model.about.name);
     if (!reading) return;
     map.go(moment);
@@ -132,8 +131,12 @@ function mount(root: HTMLElement, context: Context): void {
       if (chosen() !== model) return;
       const { k, rate } = model.about;
       bars.draw(read.spread, moment, model);
+      const [across, up] = spreads(read.plane.subarray(2 * moment * film.images.length, 2 * (moment + 1) * film.images.length), 1, film.images.length, 2);
+      map.canvas.setAttribute("aria-label", `Map of the codes of ${film.images.length} test images at training step ${film.steps[moment]}. They spread by ${short(across as number)} ${k === 1 ? "from left to right" : `along the first principal axis of the last moment, by ${short(up as number)} along the second`} (standard deviation).`);
       const used = inUse(read.spread.subarray(moment * k, (moment + 1) * k), rate !== null).filter(Boolean).length;
-      use.textContent = k === 1 ? `The one dimension ${used ? "tells" : "does not tell"} images apart at this moment.` : `${used} of ${k} dimensions tell images apart at this moment.`;
+      const widest = read.spread.subarray(moment * k, (moment + 1) * k).reduce((most, each) => Math.max(most, each), 0);
+      const wide = `a standard deviation of ${short(widest)}`;
+      use.textContent = k === 1 ? `The one dimension ${used ? "tells" : "does not tell"} images apart at this moment: ${wide}.` : `${used} of ${k} dimensions tell images apart at this moment; the widest spreads by ${wide}.`;
       use.dataset["used"] = String(used);
       [...pairs.children].forEach((pair, i) => draw(pair.lastElementChild as HTMLCanvasElement, rebuilt, i));
       [...grid.children].forEach((canvas, s) => draw(canvas as HTMLCanvasElement, drawn, s));

@@ -52,7 +52,10 @@ interface Grid {
 
 function mount(root: HTMLElement, context: Context): void {
   const { images, labels, meta, models, state, theme } = context;
-  if (!context.live) root.append(notLive("Decoding new codes"));
+  if (!context.live) {
+    root.append(notLive("Decoding new codes"));
+    return;
+  }
   const queue = latest();
   const seed = (): number => within(state.get(SEED, 1), MOST_SEED);
   const heat = (): number => Math.min(HOTTEST, Math.max(0, state.get(HEAT, 1)));
@@ -67,7 +70,7 @@ function mount(root: HTMLElement, context: Context): void {
   again.classList.add("main");
   again.dataset["role"] = "generate-again";
   const warmth = slider({
-    label: "temperature", min: 0, max: HOTTEST, step: 0.05, value: heat(), format: (value) => value.toFixed(2), onInput: (value) => state.set(HEAT, value),
+    label: "Temperature", min: 0, max: HOTTEST, step: 0.05, value: heat(), format: (value) => value.toFixed(2), onInput: (value) => state.set(HEAT, value),
   });
   warmth.input.dataset["role"] = "generate-temperature";
   warmth.element.title = "Every draw z is multiplied by it: 0 is the code in the middle, below 1 the samples are more alike, above 1 more unusual";
@@ -76,7 +79,7 @@ function mount(root: HTMLElement, context: Context): void {
   let pointed: string | null = null; // the model whose sample is under the pointer or the keyboard: its search goes first
   const grids = models.map(makeGrid);
   root.append(
-    el("div", { class: "controls" }, again, el("label", { class: "menu" }, el("span", { class: "name" }, "seed"), field), warmth.element),
+    el("div", { class: "controls" }, again, el("label", { class: "menu" }, el("span", { class: "name" }, "Seed"), field), warmth.element),
     el("div", { class: "grids", style: `--models: ${models.length}` }, ...grids.map(({ element }) => element)), scale,
   );
 
@@ -192,7 +195,7 @@ function mount(root: HTMLElement, context: Context): void {
   function all(): void {
     field.value = String(seed());
     warmth.set(heat());
-    if (seen && context.live) for (const grid of grids) void draw(grid);
+    if (seen) for (const grid of grids) void draw(grid);
   }
   state.on(SEED, all);
   state.on(HEAT, all);

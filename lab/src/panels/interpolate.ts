@@ -63,7 +63,7 @@ function mount(root: HTMLElement, context: Context): void {
   hand.input.dataset["role"] = "interpolate-t";
   hand.input.setAttribute("aria-label", "t: how far from the first image to the second");
 
-  const rows: Row[] = [null, ...models].map((model) => makeRow(model));
+  const rows: Row[] = [null, ...(context.live ? models : [])].map((model) => makeRow(model));
   const axis = el("div", { class: "axis", "aria-hidden": "true" }, ...[0, 0.5, 1].map((at) => el("span", { style: `left: ${((0.5 + 10 * at) / 11) * 100}%` }, `${at === 0 ? "t = " : ""}${at}`)));
   const strips = el(
     "div", { class: "strips" }, el("span", { class: "model-name" }), axis,

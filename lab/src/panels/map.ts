@@ -6,13 +6,13 @@ import { createAtlas } from "../atlas.ts";
 import type { Context, Panel } from "../context.ts";
 import { choice, row } from "../controls.ts";
 import { decodes } from "../decodes.ts";
-import { directionName, placeWords } from "../directions.ts";
+import { directionName, mapWords, placeWords } from "../directions.ts";
 import { listen } from "../gestures.ts";
 import { className, legend, present } from "../legend.ts";
 import { el, notLive, problem } from "../layout.ts";
 import { choices, KEY, type Mode } from "../map_choices.ts";
 import { axisControls, zoomButtons } from "../map_controls.ts";
-import { type Plane, plane, project, ring } from "../plane.ts";
+import { type Plane, plane, project, ring, shares } from "../plane.ts";
 import { pointCodes } from "../point_codes.ts";
 import { whenSeen } from "../seen.ts";
 import { type Extent, extent, nearestPoint, panned, toPlane, toScreen, type View, zoomed } from "../view.ts";
@@ -83,13 +83,13 @@ function mount(root: HTMLElement, context: Context): void {
   const tiles = context.live ? decodes(context, context.models, (text) => problem(root, text)) : null;
   const said = el("p", { class: "small quiet said", "data-role": "map-words" });
   const aloud = el("p", { class: "visually-hidden", role: "status" });
-  const keys = el("p", { class: "small quiet keys" }, "Wheel, pinch or + and − enlarge; space and drag, two fingers or arrow keys move. Shift and arrow keys move the point, Enter picks the image nearest to it.");
+  const keys = el("p", { class: "small quiet keys", id: "map-keys" }, "Wheel, pinch or + and − enlarge, 0 shows all; space and drag, two fingers or arrow keys move. Shift and arrow keys move the point, Enter picks the image nearest to it.");
   atlas.marks.setAttribute("role", "application");
-  atlas.marks.setAttribute("aria-label", "Map of codes. Arrow keys move it, plus and minus enlarge and shrink it, 0 shows all of it. Shift and arrow keys move the decoded point, Enter picks the nearest image.");
+  atlas.marks.setAttribute("aria-describedby", keys.id);
 
   root.append(
     axes.element, box, ...(labels ? [classKey.element] : []),
-    row(modes.element), ...(tiles ? [tiles.element] : [notLive("Decoding a point")]), said, keys, aloud,
+    ...(tiles ? [row(modes.element), tiles.element, said] : [notLive("Decoding a point")]), keys, aloud,
   );
 
   listen(atlas.marks, {
@@ -156,6 +156,14 @@ function mount(root: HTMLElement, context: Context): void {
 
   /** "image 12 (class 3)": within a sentence. */
   const named = (image: number): string => imageWords(meta, labels, image).replace(/, (class .*)$/su, " ($1)");
+
+  function describe(): void {
+    const [{ about }, [first, second], carried, image] = [model(), pair(), shares(model().about, kind()), picked()];
+    atlas.marks.setAttribute("aria-label", mapWords({
+      model: about.label, kind: kind(), pair: [first, second], carried: [carried[first] as number, carried[second] as number],
+      count: images.count, shown: shown.reduce((sum, each) => sum + each, 0), classes: found.length, picked: image < 0 ? null : named(image),
+    }));
+  }
 
   let eventTime = 0;
   function point(to: readonly [number, number], when: number): void {
@@ -233,6 +241,7 @@ function mount(root: HTMLElement, context: Context): void {
     );
     classKey.set(gone);
     modes.set(mode());
+    describe();
     atlas.look(view());
     if (started) decode();
   }
@@ -247,6 +256,7 @@ function mount(root: HTMLElement, context: Context): void {
   });
   state.on(KEY.at, decode);
   state.on("image", () => {
+    describe();
     // Picked elsewhere: the point goes there.
     if (at() && !state.sent) state.set(KEY.at, null);
     else decode();

@@ -24,9 +24,10 @@ function mount(root: HTMLElement, context: Context): void {
   const curves = lossCurves(context);
   const sweep = sweepCurve(context);
   root.append(
+    el("ul", { class: "verdict", "data-role": "verdict" }, ...meta.verdict.map((sentence) => el("li", {}, sentence))),
     el("h3", {}, "What was measured on test images"),
     table(context),
-    el("p", { class: "small quiet below" }, "± is one standard error. Of MSE (mean squared error) less is better; of PSNR, SSIM and ELBO more is better."),
+    el("p", { class: "small quiet below" }, `Of MSE (mean squared error) less is better; of PSNR, SSIM and ELBO more is better. ${meta.footnote}`),
     el("h3", {}, "What an examination found"),
     findingsPart(context),
     el("h3", { id: "numbers-curves" }, "What training lowered, or raised"),

@@ -116,6 +116,7 @@ function mount(root: HTMLElement, context: Context): void {
     bounds.replaceChildren(curve.element);
     images.drawImage(original.canvas, each.image);
     original.caption.textContent = imageWords(meta, labels, each.image);
+    original.canvas.setAttribute("aria-label", `The image itself: ${original.caption.textContent}`);
     tint();
     show();
   }
@@ -173,7 +174,10 @@ function mount(root: HTMLElement, context: Context): void {
     const codes = Float32Array.from([...each.encoder_mean, ...mean, ...drawnCodes(mean, spread, normals(seed(), DRAWS * k))]);
     queue("draws", () => model().decode(codes, DRAWS + 2)).then((x) => {
       if (!x) return;
-      [guess, centre, ...draws].forEach(({ canvas }, i) => images.draw(canvas, x, i * images.size));
+      [guess, centre, ...draws].forEach(({ canvas, caption }, i) => {
+        images.draw(canvas, x, i * images.size);
+        canvas.setAttribute("aria-label", `Decoded: ${caption.textContent}${i ? `, after ${counted(each.steps[t] as number, "step")} of the ascent` : ""}`);
+      });
       root.dataset["drawn"] = `${at()} ${t} ${seed()}`;
       problem(root, null);
     }).catch((error: unknown) => problem(root, words(error)));

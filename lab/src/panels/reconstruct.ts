@@ -49,12 +49,12 @@ function mount(root: HTMLElement, context: Context): void {
     return { all, start: Math.max(0, Math.min(within(state.get(START, anchor), all.length), all.length - columns)) };
   }
 
-  const orders = choice("order", ORDERS, order(), (chosen) => {
+  const orders = choice("Order", ORDERS, order(), (chosen) => {
     state.set(START, null);
     state.set(ORDER, chosen);
   });
   orders.element.dataset["role"] = "reconstruct-order";
-  const judges = menu("by the error of", models.map(({ about }) => [about.name, about.label] as const), by().about.name, (chosen) => {
+  const judges = menu("By the error of", models.map(({ about }) => [about.name, about.label] as const), by().about.name, (chosen) => {
     state.set(START, null);
     state.set(BY, chosen);
   });
@@ -64,7 +64,7 @@ function mount(root: HTMLElement, context: Context): void {
   back.dataset["role"] = "reconstruct-earlier";
   on.dataset["role"] = "reconstruct-later";
   const where = el("span", { class: "small quiet number", "data-role": "reconstruct-where" });
-  const rows = el("div", { class: "rows", "data-role": "reconstruct-rows" });
+  const rows = el("div", { class: context.live ? "rows" : "rows undecoded", "data-role": "reconstruct-rows" });
   const originals = el("div", { class: "cells", role: "group", "aria-label": "Originals; press one to pick it" });
   const lines = models.map((model) => ({ model, cells: el("div", { class: "cells", "data-model": model.about.name }) }));
   rows.append(
@@ -113,7 +113,7 @@ function mount(root: HTMLElement, context: Context): void {
     mark();
     for (const { model, cells } of lines) {
       const made = shown.map((image) => {
-        const canvas = el("canvas", { class: "pixels", role: "img", width: images.shape[2], height: images.shape[1], "aria-label": `${imageWords(meta, labels, image)}, through the ${model.about.label}` });
+        const canvas = el("canvas", { class: "pixels", role: "img", width: images.shape[2], height: images.shape[1], "aria-label": `${imageWords(meta, labels, image)}, through the ${model.about.label}: mean squared error ${threeDigits(model.errors[image] as number)} per pixel` });
         return el("figure", { class: "tile", "data-image": image }, canvas, el("figcaption", { class: "number", "data-role": "error" }, threeDigits(model.errors[image] as number)));
       });
       cells.replaceChildren(...made);
