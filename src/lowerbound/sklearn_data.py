@@ -44,7 +44,7 @@ def flattened(X: Any) -> tuple[Any, tuple[int, ...] | None]:
     shape = X.shape[1:]
     if axes > 4:
         raise ValueError(f"X has shape {list(X.shape)}; expected [N, D], [N, H, W] or [N, C, H, W]")
-    if axes == 4 and shape[0] not in CHANNELS and shape[1] > 1 and shape[2] in CHANNELS:
+    if axes == 4 and shape[2] in CHANNELS and min(shape[:2]) > max(CHANNELS):
         raise ValueError(
             f"X has shape {list(X.shape)}, channels last; expected [N, C, H, W]; give np.moveaxis(X, -1, 1)"
         )
