@@ -141,6 +141,23 @@ def test_halves_are_not_taken_where_they_would_move_images():
     np.testing.assert_allclose(run(made.decoder, z)["x"], expected, atol=1e-3, rtol=1e-5)
 
 
+def test_where_few_numbers_move_images_the_many_are_halved_all_the_same(monkeypatch):
+    from lowerbound import graphs as module
+
+    model = conv("patched")
+    with torch.no_grad():
+        model.decoder.bias.bias.add_(100.02)  # a number of each pixel, which float16 takes for 100
+    monkeypatch.setattr(module, "SMALL", model.decoder.bias.bias.numel())
+    monkeypatch.setattr(module, "LARGE", np.inf)
+    assert not graphs(model, PIXELS[:5]).halved
+    monkeypatch.setattr(module, "LARGE", 1000)
+    made = graphs(model, PIXELS[:5])
+    assert made.halved
+    kinds = [(np.prod(each.dims), each.data_type) for each in onnx.load_from_string(made.decoder).graph.initializer]
+    assert {kind for size, kind in kinds if size >= 1000} == {onnx.TensorProto.FLOAT16}
+    assert farthest(model, made)[0] < CLOSE
+
+
 def test_checks_of_distributions_are_as_they_were():
     before = Distribution._validate_args
     try:

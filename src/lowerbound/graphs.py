@@ -28,6 +28,9 @@ from lowerbound.vae import VAE
 __all__ = ["Graphs", "decoder_of", "encoder_of", "graphs", "spreads"]
 
 CLOSE = 1e-3  # pixel units: so far may an image move when weights are stored as halves
+# Where halves of all arrays are too coarse those of the large ones alone may do, from so many numbers on. These have most of
+# the bytes, and their many roundings cancel; what moves images are the few numbers that all of an image hangs on.
+LARGE = 20_000
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Graphs:
         decoder: ``z [n, K]`` to ``x [n, C, H, W]``, the mean of p(x|z).
         encoder: ``x [n, C, H, W]`` in [0, 1] to ``mean [n, K]``, and ``spread [n, S]`` where there is one; None without.
         spread: S, how many standard deviations q has for an image: 1, K, or 0 where it has none that are numbers of one axis.
-        halved: Whether weights are stored as float16.
+        halved: Whether large weights are stored as float16.
         missing: Why there is no encoder, where one was asked for.
     """
 
@@ -74,22 +77,24 @@ def graphs(model: Model, pixels: np.ndarray, *, encoders: bool = True, full: boo
         codes = encoder(x)
         z = codes[0] if isinstance(codes, tuple) else codes
         spread = 0 if not isinstance(codes, tuple) else codes[1].shape[1]
-        if not full:
-            half = _halved(decoder), _halved(encoder)
-            far = torch.cat([z, torch.randn(z.shape, generator=torch.Generator().manual_seed(0))])
+        far = torch.cat([z, torch.randn(z.shape, generator=torch.Generator().manual_seed(0))])
+        halves = False
+        large = any(weights.numel() >= LARGE for weights in decoder.parameters())
+        for least in () if full else (SMALL, LARGE)[: 1 + large]:
+            half = _halved(decoder, least), _halved(encoder, least)
             there = _first(half[1](x))
             moved = [half[0](far) - decoder(far), decoder(there) - decoder(z)]
             if max(float(each.abs().max()) for each in moved) <= CLOSE:  # not so where it is not a number
                 decoder, encoder = half
-            else:
-                full = True
-        outward, inward, missing = traced(decoder, z[:1], "z", ["x"], full=full), None, ""
+                halves = True
+                break
+        outward, inward, missing = traced(decoder, z[:1], "z", ["x"], full=not halves), None, ""
         if encoders:
             try:
-                inward = traced(encoder, x[:1], "x", ["mean", "spread"] if spread else ["mean"], full=full)
+                inward = traced(encoder, x[:1], "x", ["mean", "spread"] if spread else ["mean"], full=not halves)
             except InputError as error:
                 missing = str(error)
-        return Graphs(outward, inward, spread, not full, missing)
+        return Graphs(outward, inward, spread, halves, missing)
 
 
 def decoder_of(model: Model) -> nn.Module:
@@ -177,10 +182,10 @@ def _first(found: Tensor | tuple[Tensor, ...]) -> Tensor:
     return found if isinstance(found, Tensor) else found[0]
 
 
-def _halved(module: nn.Module) -> nn.Module:
-    """A copy whose large weights are numbers that float16 holds: what is then stored as float16 loses nothing."""
+def _halved(module: nn.Module, least: int) -> nn.Module:
+    """A copy whose arrays of at least so many numbers have some that float16 holds: stored as float16 they lose nothing."""
     module = copy.deepcopy(module)
     for weights in itertools.chain(module.parameters(), module.buffers()):
-        if weights.dtype == torch.float32 and weights.numel() >= SMALL:
+        if weights.dtype == torch.float32 and weights.numel() >= least:
             weights.data = weights.data.half().float()
     return module
