@@ -1,6 +1,7 @@
 """What a run knows of its VAE: ascents that rise to the best bound, findings, and nothing where there is nothing to know."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from lowerbound.progress import quiet
 from lowerbound.replay import DRAWS, MOMENTS, ascents
 from lowerbound.sources import load
 from lowerbound.storage import Run
+from tests.test_live_page import built, lowerbound, unpacked  # noqa: F401  (a fixture)
 
 
 def low_rank(number, shape=(1, 5, 4), rank=3, seed=0):
@@ -274,3 +276,33 @@ def test_ctrl_c_while_the_vae_is_examined_leaves_a_whole_run(tmp_path, no_report
     assert lacks_insight(again)
     assert make_insight(again, few_images()) == ""
     assert not lacks_insight(again)
+
+
+@pytest.mark.slow
+def test_the_page_verb_makes_what_is_missing(known, built, tmp_path, capsys):  # noqa: F811
+    run, page = tmp_path / "run", tmp_path / "a.html"
+    shutil.copytree(known[0].path, run)
+    insight.forget_insight(Run.open(run))
+    assert lowerbound("page", run, "--out", page, "--no-insight") == 0
+    assert "left out: findings: This page was made with --no-insight." in capsys.readouterr().out
+    assert lacks_insight(Run.open(run))
+    assert lowerbound("page", run, "--out", page) == 0
+    assert "left out: findings" not in capsys.readouterr().out
+    assert not lacks_insight(Run.open(run))
+    meta = json.loads(unpacked(page.read_text())["meta"])
+    assert meta["findings"] is not None
+    assert len(meta["posterior"]) == REPLAYED
+    assert lowerbound("page", run, "--out", page, "--no-insight") == 0
+    meta = json.loads(unpacked(page.read_text())["meta"])
+    assert (meta["findings"], meta["posterior"]) == (None, []), "it is there, and left out"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("more", "knows"), [((), True), (("--no-insight",), False)])
+def test_compare_examines_the_vae_unless_told_not_to(more, knows, built, tmp_path, capsys):  # noqa: F811
+    assert lowerbound("compare", "digits", "-k", "2", "--epochs", "1", "--out", tmp_path / "run", *more) == 0
+    capsys.readouterr()
+    assert lacks_insight(Run.open(tmp_path / "run")) != knows
+    meta = json.loads(unpacked((tmp_path / "run" / "report.html").read_text())["meta"])
+    assert bool(meta["posterior"]) == knows
+    assert (meta["findings"] is not None) == knows

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from lowerbound.comparison import images_of
 from lowerbound.errors import InputError
@@ -96,10 +96,19 @@ def show(run: Run | str | Path, *, height: int = HEIGHT, insight: bool = True, p
         return None
     from IPython.display import IFrame
 
-    address = os.path.relpath(page, Path.cwd())
-    if address.startswith(".."):  # Jupyter serves what lies under the folder it was started in
+    address = _beside(page)
+    if address is None:
         address = f"http://{LOOPBACK}:{_in_background({page.name: page.read_bytes()})}/"
-    return IFrame(Path(address).as_posix() if "://" not in address else address, width="100%", height=height)
+    return IFrame(address, width="100%", height=height)
+
+
+def _beside(page: Path) -> str | None:
+    """The address of a page below the folder of the notebook, which is all that Jupyter serves; None for one elsewhere."""
+    try:
+        there = Path(os.path.relpath(page, Path.cwd())).as_posix()
+    except ValueError:  # on another drive
+        return None
+    return None if there.startswith("..") else quote(there)
 
 
 def _colab() -> Any:
