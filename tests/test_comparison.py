@@ -59,10 +59,11 @@ def same(run, other):
     ("shape", "number", "k", "words"),
     [
         ((1, 8, 8), 50, 8, "8 x 8"),
-        ((1, 28, 28), 50, 20, "MNIST"),
-        ((3, 32, 32), 80, 64, "colour"),
-        ((3, 32, 32), 10, 10, "all that 10 images"),
-        ((3, 2, 2), 50, 12, "all that"),
+        ((1, 28, 28), 80, 20, "MNIST"),
+        ((3, 32, 32), 256, 64, "colour"),
+        ((3, 32, 32), 40, 10, "as few as 40 training images allow"),
+        ((3, 32, 32), 3, 2, "as few as 3 training images allow"),
+        ((3, 2, 2), 50, 12, "all that images of 12 values have"),
         ((1, 1, 1), 50, 1, "all that"),
     ],
 )

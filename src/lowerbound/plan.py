@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from lowerbound.stored import OWN, StoredModel
 __all__ = ["FOUR", "Plan", "choose_k", "default_folder"]
 
 FOUR = ("pca", "linear", "conv", "vae")
+ENOUGH = 4  # training images at least for each number kept, or models learn the images by heart
 
 
 def choose_k(images: ImageSet) -> tuple[int, str]:
@@ -31,7 +33,8 @@ def choose_k(images: ImageSet) -> tuple[int, str]:
         (8, '8, for grey images of 8 x 8 pixels')
     """
     channels, height, width = images.image_shape
-    most = min(channels * height * width, len(images.train))
+    values, number = channels * height * width, len(images.train)
+    most = min(values, max(2, number // ENOUGH), number)
     if images.image_shape == (1, 8, 8):
         k, reason = 8, "for grey images of 8 x 8 pixels"
     elif images.image_shape == (1, 28, 28):
@@ -43,7 +46,12 @@ def choose_k(images: ImageSet) -> tuple[int, str]:
         k = max(2, min(128, int((explained < 0.8).sum())))
         reason = f"with which PCA explains {explained[min(k, len(explained) - 1)]:.0%} of the variance"
     if k > most:
-        k, reason = most, f"all that {len(images.train):,} images of {channels * height * width:,} values allow"
+        k = most
+        reason = (
+            f"all that images of {values:,} values have"
+            if most == values
+            else f"as few as {number:,} training images allow"
+        )
     return k, f"{k}, {reason}"
 
 
@@ -63,6 +71,7 @@ class Plan:
         settings: What is asked for in place of a recipe's own settings of training, by name.
         tensorboard: Whether to log for TensorBoard.
         style: Of the figures: "plain" or "xkcd".
+        open: What nobody said: "model", "network", "epochs"; it is chosen, and said with a reason.
         reason: Why these Ks, where they were chosen for the user.
     """
 
@@ -78,6 +87,26 @@ class Plan:
     outside: Outside | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     tensorboard: bool = False
+    open: tuple[str, ...] = ()
+
+    def chosen(self, images: ImageSet) -> list[str]:
+        """A line for each thing that was chosen because nobody said: what, why, and how to have another.
+
+        Example:
+            >>> from lowerbound import sources
+            >>> Plan((8,), ("vae",), open=("epochs",)).chosen(sources.load("digits"))
+            ['chose 40 epochs: 600 steps of 100 images, fewer epochs of more images; --epochs or --minutes gives another time']
+        """
+        first = self.stored(images)[0]
+        batch = min(first.settings.batch_size, len(images.train))
+        steps = first.settings.epochs * math.ceil(len(images.train) / first.settings.batch_size)
+        lines = {
+            "model": f"chose the model {first.recipe}: it can be sampled, searched and restored from; --model gives another",
+            "network": f"chose the network {self.network}: convolutions that begin at PCA; --network gives another",
+            "epochs": f"chose {first.settings.epochs} epochs: {steps:,} steps of {batch:,} images, fewer epochs of more images; "
+            "--epochs or --minutes gives another time",
+        }
+        return [lines[name] for name in self.open]
 
     def check(self, images: ImageSet) -> None:
         """Refuse what the images cannot give, before anything is written."""

@@ -74,7 +74,7 @@ def denoise(
     """Take noise out of images: the mean of what they were, given what they are, under a model with normal noise.
 
     Images of other sizes are brought to the run's first. Without images, noise is put on test images, to see what the model can.
-    On photographs a classical method (total variation, non-local means) is often better: see docs/photos.md for numbers.
+    On photographs a classical method (total variation, non-local means) is often better: see docs/restoring.md for numbers.
 
     Example: lowerbound denoise runs/mnist-k20-2026-11-22 --sigma 0.25
 
@@ -84,7 +84,6 @@ def denoise(
 
     from lowerbound import figures, look
     from lowerbound.denoising import denoise as without_noise
-    from lowerbound.denoising import noise_level
     from lowerbound.images import as_floats
     from lowerbound.progress import terminal
 
@@ -96,37 +95,31 @@ def denoise(
             raise InputError("--clean came without images; test images are clean before noise is put on; leave it out")
         folder, stored, fitted = open_model(run, model, k, own)
         images = _first(images_for(folder, new_images, data_dir), count, new_images)
-        truth = None
         if new_images is None:
             sigma = 0.25 if sigma is None else sigma
             truth = as_floats(images.pixels)
             noisy = truth + np.random.default_rng(seed).normal(0, sigma, truth.shape).astype(np.float32)
             print(f"noise of sigma {sigma:g} is put on {len(images)} test images, and not cut off")
         else:
-            noisy = images.pixels
-            if clean is not None:
-                truth = as_floats(_matching(images, images_for(folder, clean, data_dir)).pixels)
-            if sigma is None:
-                sigma = noise_level(noisy[:: max(1, len(noisy) // 1000)])
-                print(
-                    f"noise: sigma {sigma:.4f}, estimated from the finest detail of these images; --sigma gives another"
-                )
+            noisy, sigma = images.pixels, _estimated(images.pixels) if sigma is None else sigma
+            truth = None if clean is None else as_floats(_matching(images, images_for(folder, clean, data_dir)).pixels)
         found = np.empty(noisy.shape, np.float32)
         with terminal("denoising", len(noisy)) as advance:
             for first in range(0, len(noisy), AT_ONCE):
                 rows = slice(first, first + AT_ONCE)
                 found[rows] = without_noise(fitted, noisy[rows], sigma, seed=seed).images
                 advance(len(noisy[rows]), "")
-        rows, notes = {"noisy": as_floats(noisy[:SHOWN])}, {}
         label = look.model_style(stored.recipe).label
+        shown, notes = {"noisy": as_floats(noisy), label: found}, {}
         if truth is not None:
-            rows = {"clean": truth[:SHOWN]} | rows
-            for name, one in (("noisy", as_floats(noisy)), (label, found)):
-                notes[name] = [_psnr(truth, one)]
-                print(f"{name}: PSNR {notes[name][0]} over {len(truth)} images")
+            notes = {name: [_psnr(truth, one)] for name, one in shown.items()}
+            shown = {"clean": truth} | shown
+            for name, (words,) in notes.items():
+                print(f"{name}: PSNR {words} over {len(truth)} images")
         _write(out, images, {"": found}, f"images without noise by {stored.name}")
         if out.suffix.lower() not in ARRAY:
-            save_figure(figures.labelled_rows(rows | {label: found[:SHOWN]}, notes=notes), _figure_of(out))
+            rows_shown = {name: one[:SHOWN] for name, one in shown.items()}
+            save_figure(figures.labelled_rows(rows_shown, notes=notes), _figure_of(out))
 
 
 def inpaint(
@@ -152,7 +145,7 @@ def inpaint(
     """Fill in a hidden part of images by what the rest says of their codes: several draws, their mean and standard deviation.
 
     Pixels that are not hidden stay as they are. The folder gets mean/, std/ and draw-1/ ..., an array the draws alone.
-    Where a hole is small, or in photographs, filling it in smoothly (a biharmonic function) is often nearer: see docs/photos.md.
+    Where a hole is small, or in photographs, filling it in smoothly is often nearer: docs/restoring.md has numbers.
 
     Example: lowerbound inpaint runs/mnist-k20-2026-11-22 --mask 0,0,4,4
 
@@ -214,6 +207,15 @@ def _place(out: Path | None, otherwise: str, new_images: Path | None) -> Path:
         return place(out, "", FIGURE + ARRAY)
     refuse_existing(out)
     return out
+
+
+def _estimated(pixels: np.ndarray) -> float:
+    """The noise of images, from a thousand of them, said to the user."""
+    from lowerbound.denoising import noise_level
+
+    sigma = noise_level(pixels[:: max(1, len(pixels) // 1000)])
+    print(f"noise: sigma {sigma:.4f}, estimated from the finest detail of these images; --sigma gives another")
+    return sigma
 
 
 def _figure_of(out: Path) -> Path:
