@@ -8,9 +8,10 @@ Exact copies have the same pixels. Near ones are looked for in three steps.
    correlation there.
 3. *A threshold that the images set themselves.* Two handwritten ones are alike although nobody copied them, so that no
    residual means a copy everywhere. Each pair's residual is divided by the usual one of its two images (the median over the
-   candidates of the one that has more like it). The best ratio of every image has a distribution, most of it from images
-   that have no copy: on the scale of its logarithm, with the median and the upper quartile's distance from it for centre and
-   scale, a pair must lie ``FAR`` scales below the centre to be called a copy, and its correlation must be at least 0.8.
+   candidates of the one that has more like it). The logarithms of these ratios fall off exponentially towards the low end, at
+   a rate that is read off between their 20 % and 5 % quantiles. The threshold is where ``FALSE`` pairs of distinct images would
+   be expected below it; it is found again without the copies it gave, until nothing changes. A copy's correlation is 0.8 at
+   least.
 
 Pairs make groups: what is a copy of a copy belongs together.
 """
@@ -18,6 +19,7 @@ Pairs make groups: what is a copy of a copy belongs together.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,14 +36,14 @@ from lowerbound.progress import Progress, quiet
 __all__ = ["Duplicates", "Group", "duplicates", "exact_copies"]
 
 CANDIDATES = 5  # of each image and of each of its variants
-FAR = 6.0  # scales below the centre
+FALSE = 0.25  # pairs of distinct images that are expected below the threshold, among all that are compared
 LEAST = 0.8  # correlation
 PAIRS = 256  # compared at a time
 MOST_PAIRS = (
     2 * 10**10
 )  # codes that are compared one by one; beyond, each image is looked for as it is, not shifted or cut
-FEW = 20  # images, below which nothing tells how alike images are that are no copies
-USUAL = np.log(0.1)  # of the ratio, then
+FEW = 200  # pairs, below which they do not tell how alike images are that are no copies
+USUAL = 0.1  # the threshold then
 MOVED = 0.07  # of a side
 
 
@@ -68,13 +70,11 @@ class Duplicates:
         groups: Of two or more images each.
         pairs: How many pairs were compared in pixels.
         threshold: The ratio of residuals below which a pair is a copy.
-        ratios: The lowest ratio of each image that differs from all before it, ``[M]``.
     """
 
     groups: tuple[Group, ...]
     pairs: int
     threshold: float
-    ratios: np.ndarray
 
     @property
     def surplus(self) -> int:
@@ -106,12 +106,10 @@ def duplicates(model: Any, images: Pixels, *, progress: Progress = quiet) -> Dup
     firsts = np.unique(of)
     pairs = _candidates(model, images, firsts, progress)
     found = _compared(images, firsts, pairs, progress)
-    ratios, lowest = _ratios(pairs, found, len(firsts))
-    threshold = _threshold(lowest)
+    ratios = _ratios(pairs, found, len(firsts))
+    threshold = _threshold(ratios)
     near = (ratios <= threshold) & (found <= 1 - LEAST)
-    return Duplicates(
-        _groups(of, firsts, pairs[near], 1 - found[near]), len(pairs), float(np.exp(threshold)), np.exp(lowest)
-    )
+    return Duplicates(_groups(of, firsts, pairs[near], 1 - found[near]), len(pairs), float(np.exp(threshold)))
 
 
 def exact_copies(images: Pixels, progress: Progress = quiet) -> np.ndarray:
@@ -192,31 +190,34 @@ def _compared(images: Pixels, firsts: np.ndarray, pairs: np.ndarray, progress: P
     return np.clip(found, 1e-4, 2)  # rounding to 8 bits makes residuals below that mean nothing
 
 
-def _ratios(pairs: np.ndarray, found: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms: of each pair's residual over the usual one of its images ``[n]``; the lowest of each image ``[count]``."""
-    both = np.concatenate([pairs[:, 0], pairs[:, 1]])
-    values = np.log(np.concatenate([found, found]))
-    order = np.lexsort((values, both))
+def _ratios(pairs: np.ndarray, found: np.ndarray, count: int) -> np.ndarray:
+    """Logarithm of each pair's residual over the usual one of its images, ``[n]``."""
+    if not len(pairs):
+        return np.empty(0)
+    both, values = np.concatenate([pairs[:, 0], pairs[:, 1]]), np.log(np.concatenate([found, found]))
+    order = np.argsort(both, kind="stable")
     begins = np.searchsorted(both[order], np.arange(count + 1))
     usual = np.full(count, np.nan)
-    for image in range(count):
-        mine = values[order[begins[image] : begins[image + 1]]]
-        if len(mine):
-            usual[image] = np.median(mine)
-    if len(pairs):
-        usual = np.maximum(usual, np.nanquantile(usual, 0.05))  # where most candidates of an image are its copies
-    ratios = np.log(found) - np.minimum(usual[pairs[:, 0]], usual[pairs[:, 1]])
-    lowest = np.full(count, np.inf)
-    np.minimum.at(lowest, both, np.concatenate([ratios, ratios]))
-    return ratios, lowest[np.isfinite(lowest)]
+    for image, (begin, end) in enumerate(itertools.pairwise(begins)):
+        if begin < end:
+            usual[image] = np.median(values[order[begin:end]])
+    usual = np.maximum(usual, np.nanquantile(usual, 0.1))  # for images whose candidates are their copies, most of them
+    return np.log(found) - np.minimum(usual[pairs[:, 0]], usual[pairs[:, 1]])
 
 
-def _threshold(lowest: np.ndarray) -> float:
+def _threshold(ratios: np.ndarray) -> float:
     """Below which logarithm of a ratio a pair is a copy."""
-    if len(lowest) < FEW:
-        return float(USUAL)
-    centre, upper = np.quantile(lowest, [0.5, 0.75])
-    return float(min(centre - FAR * (upper - centre) / 0.6745, np.log(0.5)))
+    threshold, before = float(np.log(USUAL)), np.nan
+    if len(ratios) < FEW:
+        return threshold
+    for _ in range(10):
+        distinct = ratios[ratios > threshold]
+        high, low = np.quantile(distinct, [0.2, 0.05])
+        tail = low - (high - low) / np.log(4) * np.log(0.05 * len(distinct) / FALSE)
+        threshold, before = float(min(tail, np.log(0.5))), threshold
+        if threshold == before:
+            break
+    return threshold
 
 
 # Groups

@@ -68,7 +68,8 @@ def outliers(
     """Find images unlike those of a run: ranks, p-values, how many to look at, and a sheet of them.
 
     Each image is held against the run's test images, which the model has not learned from: p = 0.001 means that one in a thousand
-    of those is as strange. The test images themselves are held against each other, one half against the other.
+    of those is as strange. The test images themselves are held against each other, one half against the other. What is found is
+    hard to keep in K numbers: a new kind of image that is smooth and plain may look ordinary.
 
     Example: lowerbound outliers runs/mnist-k20-2026-11-22 my-digits/
 
@@ -115,7 +116,11 @@ def neighbours(
     number: Annotated[int, typer.Option("-n", metavar="N", help="Neighbours of each image", min=1, max=1000)] = 7,
     by: Annotated[str, typer.Option(metavar="WHAT", help="codes, or pixels")] = "codes",
     metric: Annotated[
-        str, typer.Option(metavar="METRIC", help="Of codes: cosine, plain, whitened, or decoded (of the images that codes stand for; slow)")
+        str,
+        typer.Option(
+            metavar="METRIC",
+            help="Of codes: cosine, plain, whitened, or decoded (of the images that codes stand for; slow)",
+        ),
     ] = "cosine",
     way: Annotated[
         str, typer.Option(metavar="WAY", help="exact, approximate, or auto: an index for more than 10^10 pairs")
@@ -128,6 +133,8 @@ def neighbours(
     style: Style = "plain",
 ) -> None:
     """Find the images most like one image, or like each image of a folder.
+
+    Codes agree better than pixels (--by pixels) with the classes of MNIST and CIFAR-10; PCA's are about as good as a VAE's.
 
     Example: lowerbound neighbours runs/mnist-k20-2026-11-22 17
 
@@ -174,7 +181,8 @@ def duplicates(
 ) -> None:
     """Find images that are there more than once: copies, and copies stored anew, shifted, cut or made brighter.
 
-    Nothing is deleted. Of a folder without a run, principal components say which images to compare.
+    Nothing is deleted. What it names is nearly always a copy; copies that were changed much are missed, above all cut ones of
+    drawings and handwriting. Of a folder without a run, principal components say which images to compare.
 
     Example: lowerbound duplicates runs/mnist-k20-2026-11-22
 
