@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -277,6 +277,13 @@ def test_a_pipeline_and_a_search_over_the_number_of_components():
         assert scores.shape == (3,)
         held_out = clone(estimator).fit(images[167:]).score(images[:167])
         assert scores[0] == pytest.approx(held_out, abs=1e-6)
+
+
+@pytest.mark.parametrize("rows", [load_iris().data, load_digits().data[:100]], ids=["flowers", "digits"])
+def test_a_linear_autoencoder_of_a_few_numbers_comes_near_pca_as_it_comes(rows):
+    pca = PCA(n_components=2).fit(rows)
+    best = np.square(pca.inverse_transform(pca.transform(rows)) - rows).mean()
+    assert best * (1 - 1e-6) < -LinearAutoencoder(n_components=2, random_state=0).fit(rows).score(rows) < 1.1 * best
 
 
 def test_settings_are_taken_and_their_seed_is_that_of_the_random_state():

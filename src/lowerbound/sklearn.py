@@ -271,7 +271,7 @@ class VAE(NetworkEstimator):
     recipe = "vae"
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """The evidence lower bound, which log p(x) is not below but for the scatter of one draw from q for each sample.
+        """The evidence lower bound (ELBO) of log p(x), with one draw from q for each sample.
 
         The draw is fixed by the sample's own values and the seed of the fit: a sample has the same bound among any others.
 
