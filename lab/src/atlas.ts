@@ -1,4 +1,4 @@
-/** The map's two canvases: points beneath, and above them what is marked. Knows places and colours, nothing of models. */
+/** The map's two canvases: points and ticks beneath, and above them what is marked. Knows places and colours, nothing of models. */
 
 import type { Theme } from "./context.ts";
 import { short } from "./format.ts";
@@ -76,6 +76,7 @@ export function createAtlas(theme: Theme): Atlas {
     if (!few) drawn = splat(buffer.data, width, height, cloud, transform, scene.colours(), stamp(radius() * ratio() * 0.9));
     pen.putImageData(buffer, 0, 0);
     if (few) drawn = drawMarkers(pen, cloud, transform, scene.colours(), scene.markers, radius() * ratio(), paper);
+    drawTicks(pen);
     points.dataset["drawn"] = String(drawn);
     points.dataset["shapes"] = String(few);
     points.dataset["redraw"] = (performance.now() - began).toFixed(1);
@@ -88,7 +89,6 @@ export function createAtlas(theme: Theme): Atlas {
     pen.setTransform(ratio(), 0, 0, ratio(), 0, 0);
     pen.clearRect(0, 0, size().width, size().height);
     pen.lineJoin = "round";
-    drawTicks(pen);
     const { whole } = scene;
     const at = (x: number, y: number): readonly [number, number] => toScreen(whole, view, size(), x, y);
     const pointAt = (i: number): readonly [number, number] => at(now[2 * i] as number, now[2 * i + 1] as number);
@@ -140,11 +140,14 @@ export function createAtlas(theme: Theme): Atlas {
     if (hovered >= 0) lines(circle(pointAt(hovered), radius() + 3), theme.colour("accent"), 2);
   }
 
-  /** Round numbers along the edges, in the units of the codes. */
+  /** Round numbers along the edges, in the units of the codes; with the points, since they change with them alone. */
   function drawTicks(pen: CanvasRenderingContext2D): void {
     if (!scene) return;
     const { width, height } = size();
     const scale = unit(scene.whole, view, size());
+    pen.save();
+    pen.setTransform(ratio(), 0, 0, ratio(), 0, 0);
+    pen.lineJoin = "round";
     pen.font = font ||= `11px ${getComputedStyle(marks).fontFamily}`;
     pen.fillStyle = theme.colour("quiet");
     pen.strokeStyle = theme.colour("card");
@@ -165,6 +168,7 @@ export function createAtlas(theme: Theme): Atlas {
       const y = toScreen(scene.whole, view, size(), 0, value)[1];
       if (y > 34 && y < height - 24) write(short(value), 6, y);
     }
+    pen.restore();
   }
 
   /** Both canvases at the browser's next frame, however often they are asked for. */

@@ -1,12 +1,15 @@
 /** Numbers in words and signs that a reader expects: three digits that count, a real minus, thousands apart. */
 
+const shorts: Intl.NumberFormat[] = []; // by digits after the point: to make one takes longer than to use it
+
 /** Three digits that count; no more zeros than needed: 0.0123, 1,230, −4.5. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return "none";
   const size = Math.abs(value);
   const digits = size === 0 ? 0 : Math.floor(Math.log10(size));
   if (size !== 0 && (digits < -4 || digits > 8)) return signed(value.toExponential(1).replace("e-", "e−").replace("e+", "e"));
-  return signed(Number(value.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: Math.max(0, 2 - digits) }));
+  const places = Math.max(0, 2 - digits);
+  return signed((shorts[places] ??= new Intl.NumberFormat("en", { maximumFractionDigits: places })).format(Number(value.toPrecision(3))));
 }
 
 /** A fixed number of digits after the point, thousands apart. */

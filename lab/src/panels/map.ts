@@ -202,10 +202,21 @@ function mount(root: HTMLElement, context: Context): void {
     Object.assign(atlas.marks.dataset, { at: text, near: String(nearest) });
     tiles?.show({ codes, near: nearest, own: own.about.name, when: eventTime || performance.now(), at: text });
     eventTime = 0;
-    said.textContent = placeWords({
-      model: own.about, plane: here.plane, at: to, shift, inPlane, near: nearest < 0 ? null : named(nearest), others: context.models.length > 1, ring: ringed(),
-    });
+    const near = nearest < 0 ? null : named(nearest);
+    tell(() => placeWords({ model: own.about, plane: here.plane, at: to, shift, inPlane, near, others: context.models.length > 1, ring: ringed() }));
     mark();
+  }
+
+  /** Say what is decoded; under a hand that moves ten times a second at most, since other words lay out the page anew. */
+  let [words, told, waits] = [(): string => "", -Infinity, false];
+  function tell(newest: () => string): void {
+    words = newest;
+    if (waits) return;
+    waits = true;
+    setTimeout(() => {
+      said.textContent = words();
+      [told, waits] = [performance.now(), false];
+    }, Math.max(0, told + 100 - performance.now()));
   }
 
   /** Bring all in line with the state; `glide` where the points themselves moved by the reader's choice. */
