@@ -169,7 +169,7 @@ def again(page: Any, times: int) -> dict[str, Any]:
     """
     _seen(page, "[data-role=generate-again]")
     time.sleep(2)  # its first samples come when it is seen, with a search for the images nearest to them
-    models = page.execute_script("return document.querySelectorAll('[data-role=samples]').length")
+    models = page.execute_script("return document.querySelectorAll('[data-panel=generate] [data-role=samples]').length")
     found: dict[str, list[float]] = {}
     whole = []
     for count in range(times + 1):

@@ -7,18 +7,18 @@
   window.seen = seen;
   let waiting = [];
 
+  /** Called from a frame's callback: what is done first once the browser has painted. */
+  const afterPaint = (then) => scheduler.postTask(then, { priority: "user-blocking" });
+
   /** Notes in an entry, as `frame`, when the frame that shows what is on the canvases now is painted. */
   const painted = (entry) => {
     if (waiting.push(entry) > 1) return;
     requestAnimationFrame(() => {
       const these = waiting;
       waiting = [];
-      const { port1, port2 } = new MessageChannel(); // its message comes after the browser has painted
-      port1.onmessage = () => {
-        port1.close();
+      afterPaint(() => {
         for (const each of these) each.frame = performance.now();
-      };
-      port2.postMessage(null);
+      });
     });
   };
 
@@ -65,12 +65,7 @@
         const place = { clientX: left + width * (0.5 + 0.2 * across), clientY: top + height * (0.5 + 0.2 * down), bubbles: true, cancelable: true };
         const wheel = { deltaY: Math.sin(12 * share) > 0 ? -20 : 20, ...place };
         map.dispatchEvent(zooms ? new WheelEvent("wheel", wheel) : new PointerEvent("pointermove", { pointerId: 1, pointerType: "mouse", buttons: 4, ...place }));
-        const { port1, port2 } = new MessageChannel();
-        port1.onmessage = () => {
-          port1.close();
-          frame.ended = performance.now();
-        };
-        port2.postMessage(null);
+        afterPaint(() => (frame.ended = performance.now()));
       };
       requestAnimationFrame(next);
     });

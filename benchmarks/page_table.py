@@ -65,8 +65,9 @@ def table(kept: Mapping[str, Any]) -> str:
     lines = [row.line(ways.index(row.how) + 1) for row in rows]
     notes = [f"{place + 1}. {way[0].upper()}{way[1:]}." for place, way in enumerate(ways)]
     head = "| what | goal | measured | met |\n|---|---|---|---|\n"
-    loads = [part["load"] for part in kept["parts"].values()]
-    end = f"Machine: {kept['machine']}; load average {min(loads):.1f} to {max(loads):.1f} when each part began."
+    timed = [part["load"] for part in kept["parts"].values() if any(n["unit"] in ("s", "ms") for n in part["numbers"])]
+    load = f"; load average when a timed part began: {min(timed):.1f} to {max(timed):.1f}" if timed else ""
+    end = f"Machine: {kept['machine']}{load}."
     return head + "\n".join(lines) + "\n\n" + "\n".join(notes) + f"\n\n{end}\n"
 
 
