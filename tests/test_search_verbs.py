@@ -87,7 +87,7 @@ def test_outliers_in_a_folder_with_hostile_names(capsys):
     said = capsys.readouterr()
     assert "broken.png" in said.err
     assert "10 images, each held against 360 test images by reconstruction error and likelihood" in said.out
-    assert "3 images to look at" in said.out
+    assert "3 images to look at: on average at most 5%" in said.out
     rows = same_in_json("a/found", "images")
     assert {row["name"] for row in rows[:3]} == {f"noise{n}.png" for n in range(3)}
     assert {row["name"] for row in rows} == {*HOSTILE, *(f"noise{n}.png" for n in range(3))}

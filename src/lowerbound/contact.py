@@ -37,6 +37,7 @@ class Row:
         heading: A line above them; none where it is empty.
         marked: Which images have a coloured frame.
         apart: Images that stand together within the row, such as 3 for an original with what was made of it.
+        places: The column of each image, rising, for rows with gaps that fit in one line; side by side where it is empty.
         signed: Whether the last of each ``apart`` images is an error, drawn from white to dark.
     """
 
@@ -45,6 +46,7 @@ class Row:
     heading: str = ""
     marked: Sequence[int] = ()
     apart: int = 1
+    places: Sequence[int] = ()
     signed: bool = False
 
 
@@ -86,7 +88,8 @@ def sheet(rows: Sequence[Row], title: str = "", *, columns: int = 8) -> Figure:
             _write(axes, (MARGIN, top + 0.6 * LINE), row.heading, WIDTH - 2 * MARGIN, size="small", weight="bold")
             top += 1.5 * LINE  # noqa: PLW2901  (of this row alone)
         for n, image in enumerate(images):
-            x = MARGIN + n % a_line * (width + GAP) - (n % row.apart) * GAP * 0.6
+            column = row.places[n] if row.places else n % a_line
+            x = MARGIN + column * (width + GAP) - (n % row.apart) * GAP * 0.6
             y = top + n // a_line * (height + lines * LINE + GAP + 0.04)
             signed = row.signed and n % row.apart == row.apart - 1
             _tile(axes, image, (x, y), (width, height), marked=n in row.marked, signed=signed)

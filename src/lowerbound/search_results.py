@@ -158,19 +158,28 @@ def duplicate_table(there: Gallery, groups: list[Group]) -> Table:
 
 
 def duplicate_sheet(there: Gallery, groups: list[Group], found: Duplicates) -> Figure:
-    """The largest groups, a line each."""
-    rows, left = [], MOST
+    """The largest groups, up to 8 images of each, as many beside each other as fit."""
+    lines: list[tuple[list[int], list[str], list[int]]] = []
+    shown, left, column = 0, MOST, 9
     for number, group in enumerate(groups, 1):
         some = group.members[: min(8, left)]
-        if len(some) < 2 or len(rows) == 12:
+        if len(some) < 2:
             break
-        left -= len(some)
-        captions = [
-            f"{_short(there, position)}\n{kind}" + (f" {alike:.3f}" if kind == "near" else "")
-            for position, kind, alike in zip(some, group.kinds, group.correlations, strict=False)
-        ]
-        rows.append(Row(there[some], captions, f"group {number}: {len(group.members):,} images"))
-    title = f"{len(rows)} of {len(groups):,} groups of copies among {len(there):,} images ({found.surplus:,} could go)"
+        if column + len(some) > 8:
+            lines.append(([], [], []))
+            column = 0
+        positions, captions, places = lines[-1]
+        for position, kind, alike in zip(some, group.kinds, group.correlations, strict=False):
+            words = {"first": f"group {number}: {len(group.members):,} images", "near": f"near {alike:.3f}"}.get(
+                kind, kind
+            )
+            positions.append(int(position))
+            captions.append(f"{_short(there, position)}\n{words}")
+            places.append(column)
+            column += 1
+        shown, left, column = number, left - len(some), column + 1
+    rows = [Row(there[np.array(at)], words, places=places) for at, words, places in lines]
+    title = f"{shown:,} of {len(groups):,} groups of copies among {len(there):,} images ({found.surplus:,} could go)"
     return sheet(rows, title)
 
 

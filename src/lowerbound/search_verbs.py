@@ -282,10 +282,10 @@ def _gallery(run: Run, images: Path | None, data_dir: Path | None, *, whole: boo
 
 def _said(found: Outliers) -> str:
     """How many images to look at, and what keeps it from being more."""
-    count, share = int(found.found.sum()), f"{found.fdr:.0%} false alarms"
+    count = int(found.found.sum())
     if count:
-        return f"{_counted(count)} to look at: at most {share} among them, on average"
-    words = f"no image stands out, at {share} among those found"
+        return f"{_counted(count)} to look at: on average at most {found.fdr:.0%} of such are false alarms"
+    words = f"no image stands out so clearly that at most {found.fdr:.0%} of such would be false alarms"
     if found.least > 1:
         words += (
             f"; with {found.calibration:,} test images p is never below {1 / (found.calibration + 1):.1g}, so that at least "
