@@ -204,7 +204,7 @@ def crowd(mnist: Subject, seconds: float) -> Iterator[Number]:
         timed = f"{how}{seconds:g} s, an event a frame; from a frame with points drawn anew to the next, 60 a second at most"
         beside = {"95th percentile": _late(each["between"]), "frames a second": rate}
         yield Number(f"{what}: a frame, median", _median(each["between"]), "ms", 16.7, timed, beside)
-        worked = f"{how}from the begin of such a frame until it is painted"
+        worked = f"{how}the event before such a frame, and from its begin until it is painted"
         beside = {"95th percentile": _late(each["work"]), "drawing the points": _median(each["redraw"])}
         yield Number(f"{what}: work of a frame, median", _median(each["work"]), "ms", None, worked, beside)
 

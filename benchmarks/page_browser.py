@@ -192,7 +192,7 @@ def pan_and_zoom(page: Any, seconds: float) -> dict[str, dict[str, Any]]:
 
     Returns:
         By what was done: ``between``: ms from one frame in which the points were drawn anew to the next; ``work``: ms of such
-        a frame from its begin until it is painted; ``redraw``: ms of these for the points.
+        a frame until it is painted, with the event before it; ``redraw``: ms of these for the points.
     """
     left, top, width, height = _seen(page, MAP)
     middle = {"x": left + width / 2, "y": top + height / 2}
@@ -207,10 +207,10 @@ def pan_and_zoom(page: Any, seconds: float) -> dict[str, dict[str, Any]]:
         frames = page.execute_async_script(script, name == "zoom", 1000 * seconds)
         if name == "pan":
             page.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseReleased", **wheel})
-        drawn = [each for each in frames if each["redraw"] is not None and each["ended"] is not None]
+        drawn = [each for each in frames if each["redraw"] is not None and each["work"] is not None]
         found[name] = {
             "between": [other["due"] - one["due"] for one, other in pairwise(drawn)],
-            "work": [each["ended"] - each["began"] for each in drawn],
+            "work": [each["work"] for each in drawn],
             "redraw": [each["redraw"] for each in drawn],
         }
     return found

@@ -46,7 +46,8 @@
 
   /**
    * A hand on the map that pans it or turns the wheel once a frame, for some ms. The events are the page's own, so that no frame
-   * waits for what drives the browser. Gives the frames: when each was due, began and was painted, and what drawing the points took.
+   * waits for what drives the browser; each comes right after a frame, and is drawn in the next. Gives the frames: when each was
+   * due, how long it worked, with the event before it, and what drawing the points took.
    */
   seen.hand = (zooms, duration) =>
     new Promise((done) => {
@@ -54,18 +55,28 @@
       const { left, top, width, height } = map.getBoundingClientRect();
       const begin = performance.now();
       const frames = (seen.frames = []);
+      let handled = 0; // ms of the event before the frame
+
+      const move = (share) => {
+        const [across, down] = zooms ? [0, 0] : [Math.sin(40 * share), Math.sin(26 * share)];
+        const place = { clientX: left + width * (0.5 + 0.2 * across), clientY: top + height * (0.5 + 0.2 * down), bubbles: true, cancelable: true };
+        const wheel = { deltaY: Math.sin(12 * share) > 0 ? -20 : 20, ...place };
+        const pointer = { pointerId: 1, pointerType: "mouse", buttons: 4, ...place };
+        map.dispatchEvent(zooms ? new WheelEvent("wheel", wheel) : new PointerEvent("pointermove", pointer));
+      };
       const next = (due) => {
         const began = performance.now();
         const share = (began - begin) / duration;
         if (share >= 1) return void done(frames);
-        const frame = { due, began, ended: null, redraw: null };
+        const frame = { due, work: null, redraw: null };
         frames.push(frame);
-        requestAnimationFrame(next); // asked for before the page asks, so that it is called before the page draws
-        const [across, down] = zooms ? [0, 0] : [Math.sin(40 * share), Math.sin(26 * share)];
-        const place = { clientX: left + width * (0.5 + 0.2 * across), clientY: top + height * (0.5 + 0.2 * down), bubbles: true, cancelable: true };
-        const wheel = { deltaY: Math.sin(12 * share) > 0 ? -20 : 20, ...place };
-        map.dispatchEvent(zooms ? new WheelEvent("wheel", wheel) : new PointerEvent("pointermove", { pointerId: 1, pointerType: "mouse", buttons: 4, ...place }));
-        afterPaint(() => (frame.ended = performance.now()));
+        requestAnimationFrame(next);
+        afterPaint(() => {
+          const ended = performance.now();
+          frame.work = ended - began + handled;
+          move(share);
+          handled = performance.now() - ended;
+        });
       };
       requestAnimationFrame(next);
     });
