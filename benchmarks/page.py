@@ -143,7 +143,8 @@ def dragging(mnist: Subject, moves: int) -> Iterator[Number]:
         found = page_browser.drag(page, moves)
     how = (
         f"{found['complete']} of {found['moves']} moves some 20 ms apart, after 20 that do not count, from when the page got "
-        "the pointer's event; the others were overtaken by a newer one. Before that the browser keeps an event for its next frame"
+        "the pointer's event; the others were overtaken by a newer one, or came before it was a drag. Before that the browser "
+        "keeps an event for its next frame"
     )
     what = "drag on the map to the pixels of every model"
     canvas = {"all canvases drawn": _median(found["canvas"]), "the event waited before": _median(found["waited"])}

@@ -133,7 +133,7 @@ def drag(page: Any, moves: int) -> dict[str, Any]:
         page.execute_script("seen.decodes.length = seen.moves.length = 0")
         hand = ActionBuilder(page, mouse=PointerInput(POINTER_MOUSE, "mouse"), duration=20)
         for i in range(part + 1):
-            turn = 2 * math.pi * i / 300
+            turn = 2 * math.pi * i / 617  # no place twice
             across, down = 0.5 + 0.36 * math.sin(3 * turn + 0.4), 0.5 + 0.36 * math.sin(4 * turn)
             hand.pointer_action.move_to_location(round(left + across * width), round(top + down * height))
             if i == 0:
@@ -143,14 +143,15 @@ def drag(page: Any, moves: int) -> dict[str, Any]:
         time.sleep(0.5)
     models = page.execute_script("return document.querySelectorAll('[data-role=decode]').length")
     came, decodes = page.execute_script("return [seen.moves, seen.decodes]")
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[int, list[dict[str, Any]]] = {}  # by which event they follow
     for each in decodes:
-        groups.setdefault(each["at"], []).append(each)
+        event = min(range(len(came)), key=lambda i: abs(came[i]["when"] - each["when"]))
+        groups.setdefault(event, []).append(each)
     found: dict[str, Any] = {"canvas": [], "frame": [], "waited": [], "models": {}, "moves": len(came), "complete": 0}
-    for group in groups.values():
+    for event, group in groups.items():
         if len({each["model"] for each in group}) < models:
             continue
-        move = min(came, key=lambda each: abs(each["when"] - group[0]["when"]))
+        move = came[event]
         found["complete"] += 1
         found["waited"].append(move["came"] - move["when"])
         found["canvas"].append(max(each["drawn"] for each in group) - move["came"])
