@@ -34,6 +34,7 @@ PICTURES = [
     "spread",
     "dimension_curves",
     "findings_figure",
+    "contact",
 ]
 
 

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowerbound.errors import InputError
@@ -16,6 +16,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
 @given(st.lists(TEXTS, max_size=8))
+@settings(deadline=None)
 def test_names_come_back_from_csv_and_json(names):
     columns = {"position": np.arange(len(names)), "name": names, "p": np.linspace(0, 1, len(names))}
     text = as_csv(columns).decode()

@@ -130,7 +130,8 @@ def gallery_of(stream: Stream, progress: Progress = quiet) -> Gallery:
     if math.prod(shape) <= IN_MEMORY:
         pixels = np.empty(shape, np.uint8)
     else:
-        pixels = np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=shape)  # noqa: SIM115  (the map keeps it)
+        with tempfile.TemporaryFile() as file:  # the map keeps it open
+            pixels = np.memmap(file, np.uint8, "w+", shape=shape)
     done, at, skipped = 0, [np.empty(0, np.int64)], []
     with warnings.catch_warnings(), progress("reading images", stream.count) as advance:
         warnings.filterwarnings("ignore", module="PIL")

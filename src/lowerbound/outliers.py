@@ -243,8 +243,8 @@ def _all_p_values(
     """By each measure, and by both where there are two."""
     found = {name: p_values(calibration[name], scores[name]) for name in scores}
     if len(scores) > 1:
-        joined = [np.stack(list(each.values()), axis=1) for each in (calibration, scores)]
-        found["both"] = joint_p_values(*joined, progress)
+        held_out, ours = (np.stack(list(each.values()), axis=1) for each in (calibration, scores))
+        found["both"] = joint_p_values(held_out, ours, progress)
     return found
 
 
