@@ -185,19 +185,20 @@ def _q_of_seen(
     density = _Seen(model.decoder, ~hidden)
     with torch.no_grad():
         prior = model.prior()
-        phi = []
-        for some in x.split(TOGETHER):
-            guess = model.decoder(_centre(prior).to(some)).mean.expand_as(some)
-            for _ in range(GUESSES):
-                q = model.encoder(torch.where(hidden, guess, some))
-                z = q.mean
-                guess = model.decoder(z).mean
-            family = FullNormal if z.shape[1] <= MOST_FULL else DiagonalNormal
-            phi.append(around(q, family))
+        family = FullNormal if prior.event_shape[0] <= MOST_FULL else DiagonalNormal
+        phi = torch.cat([around(_guessed(model, some, hidden, prior), family) for some in x.split(TOGETHER)])
     return q_given(
-        density, prior, density.seen_of(x), torch.cat(phi), family, samples=samples, steps=steps, seed=seed,
+        density, prior, density.seen_of(x), phi, family, samples=samples, steps=steps, seed=seed,
         progress=progress, task="filling in",
     )  # fmt: skip
+
+
+def _guessed(model: VAE, x: Tensor, hidden: Tensor, prior: Distribution) -> Distribution:
+    """The encoder's q of images whose holes are filled by the model's own guess, again and again."""
+    guess = model.decoder(_centre(prior).to(x)).mean.expand_as(x)
+    for _ in range(GUESSES - 1):
+        guess = model.decoder(model.encoder(torch.where(hidden, guess, x)).mean).mean
+    return model.encoder(torch.where(hidden, guess, x))
 
 
 class _Seen(nn.Module):
@@ -219,7 +220,8 @@ class _Seen(nn.Module):
     def forward(self, codes: Tensor) -> Distribution:
         outputs = self.seen_of(self.backbone(codes))
         if isinstance(self.head, PixelNormal):  # whose sigmas are of certain pixels
-            head = PixelNormal(outputs.shape[-3:])
+            channels, height, width = outputs.shape[-3:]
+            head = PixelNormal((channels, height, width))
             del head.log_scale
             head.log_scale = self.seen_of(self.head.log_scale)  # type: ignore[assignment]
             return head(outputs)

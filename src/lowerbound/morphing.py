@@ -84,7 +84,7 @@ def morph(model: Any, first: np.ndarray, last: np.ndarray, steps: int = 31, way:
     if steps < 2:
         raise InputError(f"{steps} steps came; expected at least 2, the two ends")
     ends = model.transform(np.stack([first, last])).astype(np.float64)
-    return model.inverse_transform(WAYS[way](*ends, np.linspace(0, 1, steps)).astype(np.float32))
+    return model.inverse_transform(WAYS[way](ends[0], ends[1], np.linspace(0, 1, steps)).astype(np.float32))
 
 
 @dataclass(frozen=True)

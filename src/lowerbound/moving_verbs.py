@@ -75,16 +75,16 @@ def morph(
         if way not in WAYS:
             raise InputError(f'there is no way "{way}"; expected one of {", ".join(WAYS)}')
         folder, _, models = models_beside(run, model, k, own)
-        ends = [_image(folder, end, data_dir) for end in (first, last)]
-        tracks = {look.model_style(name).label: morph(one, *ends, steps, way) for name, one in models.items()}
+        begin, end = (_image(folder, each, data_dir) for each in (first, last))
+        tracks = {look.model_style(name).label: morph(one, begin, end, steps, way) for name, one in models.items()}
         _save(
             out,
             tracks,
             f"{steps} images there and back, {'on the straight line' if way == 'straight' else 'on the arc'}",
         )
-        one, other = as_floats(np.stack(ends)).reshape(2, -1)
-        pixels = straight(one, other, np.linspace(0, 1, STEPS)).reshape(STEPS, *ends[0].shape)
-        strip = {"pixels": pixels} | {name: morph(each, *ends, STEPS, way) for name, each in models.items()}
+        one, other = as_floats(np.stack([begin, end])).reshape(2, -1)
+        pixels = straight(one, other, np.linspace(0, 1, STEPS)).reshape(STEPS, *begin.shape)
+        strip = {"pixels": pixels} | {name: morph(each, begin, end, STEPS, way) for name, each in models.items()}
         save_figure(figures.interpolation(strip), out.with_suffix(".png"))
 
 

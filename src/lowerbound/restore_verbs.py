@@ -266,7 +266,8 @@ def _mask(text: str, size: tuple[int, int]) -> np.ndarray:
 
     corners = re.fullmatch(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*,\s*(\d{1,6})\s*,\s*(\d{1,6})\s*", text, re.ASCII)
     if corners:
-        return rectangle(*map(int, corners.groups()), size)
+        row, column, height, width = map(int, corners.groups())
+        return rectangle(row, column, height, width, size)
     file = Path(text).expanduser()
     if not file.is_file():
         raise InputError(f'the mask "{text}" is neither ROW,COLUMN,HEIGHT,WIDTH nor a file; give one of the two')
