@@ -32,6 +32,13 @@ class ImageEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     """An estimator over a model of images; ``lowerbound.sklearn`` has those for users.
 
     What is special to a model is in ``_learn``, which sets ``model_``, in ``_precise`` and in ``_rebuilt``.
+
+    Example:
+        >>> from lowerbound.sklearn import PCA
+        >>> images = np.random.default_rng(0).normal(size=(30, 3, 4, 5))
+        >>> pca = PCA(n_components=2).fit(images)
+        >>> isinstance(pca, ImageEstimator), pca.image_shape_, pca.inverse_transform(pca.transform(images)).shape
+        (True, (3, 4, 5), (30, 3, 4, 5))
     """
 
     n_components: int | None

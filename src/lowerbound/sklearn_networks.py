@@ -26,7 +26,14 @@ __all__ = ["NetworkEstimator"]
 
 
 class NetworkEstimator(ImageEstimator):
-    """An estimator over a recipe whose model is trained; ``lowerbound.sklearn`` has those for users."""
+    """An estimator over a recipe whose model is trained; ``lowerbound.sklearn`` has those for users.
+
+    Example:
+        >>> from lowerbound.sklearn import ConvAutoencoder
+        >>> images = np.random.default_rng(0).normal(size=(30, 4, 5))
+        >>> ConvAutoencoder(n_components=2, max_epochs=3, random_state=0).fit(images).history_["loss"].shape
+        (3,)
+    """
 
     recipe: ClassVar[str]
 
