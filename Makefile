@@ -7,7 +7,7 @@ READY := .venv/.ready
 # Two processes of one thread each: the tests are many small ones.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
-.PHONY: demo check test soak bench lab lessons clean
+.PHONY: demo check test soak bench lab lessons pages clean
 
 demo: $(READY)
 	$(BIN)/lowerbound compare digits
@@ -29,6 +29,9 @@ lab: $(READY)
 
 lessons: $(READY)
 	$(BIN)/lowerbound course build course --out src/lowerbound/course/notebooks
+
+pages: lab
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reference_pages
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.quality

@@ -27,7 +27,7 @@ from lowerbound.whole import write_whole
 
 __all__ = ["forget_insight", "lacks_insight", "make_insight", "write_insight"]
 
-REPLAYED, AMONG = 6, 200  # images, and how many first ones they are drawn from: those that a small page shows, too
+REPLAYED, AMONG = 6, 2000  # images, and how many first ones they are drawn from: most pages show those
 FILES = ("insight.json", "diagnosis.json", "posterior.json")  # the first tells of the others
 
 

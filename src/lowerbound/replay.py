@@ -24,8 +24,8 @@ from lowerbound.vae import VAE
 
 __all__ = ["ascents"]
 
-MOMENTS = (0, 1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 140)  # steps
-BEST = 3 * max(MOMENTS)  # steps within which the best q is found
+MOMENTS = (0, 1, 2, 3, 5, 8, 12, 18, 27, 40, 60, 90, 140, 200, 300)  # steps; colour images take the last ones
+BEST = 420  # steps within which the best q is found
 DRAWS = 8  # of each image and step: what a picture needs
 
 
@@ -51,7 +51,7 @@ def ascents(
         >>> pixels = np.random.default_rng(0).integers(0, 256, (9, 1, 4, 4)).astype(np.uint8)
         >>> found = ascents(recipes.vae((1, 4, 4), 2), pixels, np.array([3]))
         >>> found[0]["image"], len(found[0]["phi_mean"]), len(found[0]["phi_mean"][0]), len(found[0]["phi_log_spread"][0])
-        (3, 13, 2, 1)
+        (3, 15, 2, 1)
     """
     head: Any = list(model.encoder.children())[-1] if isinstance(model, VAE) else None
     if not isinstance(head, IsotropicNormal | DiagonalNormal):
