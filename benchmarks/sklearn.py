@@ -77,7 +77,7 @@ def kernel(train: np.ndarray, k: int) -> dict[str, float]:
     return {"gamma": gamma, "alpha": alpha}
 
 
-def models(k: int, chosen: dict[str, float]) -> dict[str, Callable[[int], Any]]:
+def models(k: int, chosen: dict[str, Any]) -> dict[str, Callable[[int], Any]]:
     """Every estimator, unfitted, from a seed."""
     return {
         "PCA (scikit-learn)": lambda seed: decomposition.PCA(k, random_state=seed),
