@@ -15,7 +15,6 @@ import argparse
 import itertools
 import json
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,10 +45,13 @@ Parts = tuple[np.ndarray, np.ndarray, np.ndarray, PCA, Any]
 def main() -> None:
     """Measure the verbs on some runs, and keep what came out beside this file; what is not measured stays as it was."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders with a VAE")
+    parser.add_argument("runs", nargs="*", type=Path, help="run folders with a VAE")
     parser.add_argument("--only", choices=("denoise", "inpaint"), help="this verb alone")
+    parser.add_argument("--table", action="store_true", help="print what was measured, as docs/restoring.md has it")
     asked = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+    if asked.table:
+        print("\n".join(table(results, verb) for verb in results))
     for path in asked.runs:
         run = Run.open(path, unfinished=True)
         parts, source = _parts(run), run.about["source"]["name"]
@@ -58,6 +60,24 @@ def main() -> None:
                 print(f"{name} on {source}")
                 results.setdefault(name, {})[source] = measure(parts)
                 RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def table(results: dict[str, dict[str, list[Row]]], verb: str) -> str:
+    """What was measured of a verb, as the table of docs/restoring.md: a row for each method, PSNR in dB."""
+    columns = [
+        (f"{source}, sigma {sigma:g}" if sigma else source, [row for row in rows if row.get("sigma", 0) == sigma])
+        for source, rows in results[verb].items()
+        for sigma in sorted({row.get("sigma", 0) for row in rows})
+    ]
+    kinds = [row["method"].partition(",")[0] if verb == "denoise" else row["method"] for row in columns[0][1]]
+    lines = [["", *(head for head, _ in columns)], ["---"] * (1 + len(columns))]
+    for place, kind in enumerate(kinds):
+        found = [rows[place] for _, rows in columns]
+        best = [max(row["psnr_db"] for row in rows) for _, rows in columns]
+        words = [f"{row['psnr_db']:.2f} ± {row['standard_error']:.2f}" for row in found]
+        shown = [f"**{w}**" if row["psnr_db"] == top else w for w, row, top in zip(words, found, best, strict=True)]
+        lines.append([kind, *shown])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def denoise(parts: Parts) -> list[Row]:
@@ -92,12 +112,13 @@ def inpaint(parts: Parts) -> list[Row]:
     x, _, mean, pca, vae = parts
     _, height, width = x.shape[1:]
     hole = rectangle(height // 2, width // 2, height - height // 2, width - width // 2, (height, width))
+    by_vae = fill_in(vae, x, hole, 1)
     methods: dict[str, Callable[[], np.ndarray]] = {
         "mean image": lambda: np.broadcast_to(mean, x.shape),
         "biharmonic": lambda: _each(x, lambda image: inpaint_biharmonic(image, hole, channel_axis=-1)),
         "probabilistic PCA": lambda: fill_in(pca, x, hole).mean,
-        "VAE, mean": lambda: fill_in(vae, x, hole).mean,
-        "VAE, one draw": lambda: fill_in(vae, x, hole, 1).draws[0],
+        "VAE, mean": lambda: by_vae.mean,
+        "VAE, one draw": lambda: by_vae.draws[0],
     }
     return [_measured(name, x, method, hole) for name, method in methods.items()]
 
@@ -114,19 +135,16 @@ def _parts(run: Run) -> Parts:
 
 
 def _measured(name: str, x: np.ndarray, method: Callable[[], np.ndarray], hole: np.ndarray | None = None) -> Row:
-    """PSNR in dB, its standard error, and seconds per image."""
-    began = time.perf_counter()
+    """PSNR in dB and its standard error."""
     found = method()
-    seconds = (time.perf_counter() - began) / len(x)
     values = _psnr(x, found) if hole is None else _psnr(x[:, :, hole], found[:, :, hole])
     error = float(values.std(ddof=1) / math.sqrt(len(values)))
-    print(f"  {name}: {values.mean():.2f} ± {error:.2f} dB, {1000 * seconds:.1f} ms an image", flush=True)
+    print(f"  {name}: {values.mean():.2f} ± {error:.2f} dB", flush=True)
     return {
         "method": name,
         "psnr_db": float(values.mean()),
         "standard_error": error,
         "images": len(values),
-        "seconds_per_image": seconds,
     }
 
 
@@ -137,7 +155,8 @@ def _psnr(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 def _each(images: np.ndarray, work: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """A function of one image ``[H, W, C]``, for all."""
-    return np.stack([work(image.transpose(1, 2, 0)).transpose(2, 0, 1) for image in images])
+    shape = images.shape[2:] + images.shape[1:2]  # some methods drop a channel that is alone
+    return np.stack([work(image.transpose(1, 2, 0)).reshape(shape).transpose(2, 0, 1) for image in images])
 
 
 def _total_variation(noisy: np.ndarray, weight: float) -> np.ndarray:

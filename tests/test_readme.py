@@ -26,7 +26,7 @@ def test_every_picture_and_page_it_points_to_is_there():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["parts", "bounds", "diagnosis"])
+@pytest.mark.parametrize("page", ["parts", "bounds", "diagnosis", "restoring"])
 def test_the_code_of_the_docs_runs(page):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)
     assert blocks

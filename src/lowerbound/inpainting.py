@@ -89,8 +89,8 @@ def inpaint(
     mask: np.ndarray,
     number: int = 4,
     *,
-    steps: int = 200,
-    samples: int = 8,
+    steps: int = 100,
+    samples: int = 4,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Inpainted:

@@ -74,7 +74,7 @@ def denoise(
     """Take noise out of images: the mean of what they were, given what they are, under a model with normal noise.
 
     Images of other sizes are brought to the run's first. Without images, noise is put on test images, to see what the model can.
-    On photographs a classical method (total variation, non-local means) is often better: see docs/restoring.md for numbers.
+    With little noise, and on photographs, non-local means are nearer: docs/restoring.md has numbers.
 
     Example: lowerbound denoise runs/mnist-k20-2026-11-22 --sigma 0.25
 
@@ -145,7 +145,7 @@ def inpaint(
     """Fill in a hidden part of images by what the rest says of their codes: several draws, their mean and standard deviation.
 
     Pixels that are not hidden stay as they are. The folder gets mean/, std/ and draw-1/ ..., an array the draws alone.
-    Where a hole is small, or in photographs, filling it in smoothly is often nearer: docs/restoring.md has numbers.
+    In photographs, going on smoothly (a biharmonic function) is nearer: docs/restoring.md has numbers.
 
     Example: lowerbound inpaint runs/mnist-k20-2026-11-22 --mask 0,0,4,4
 
