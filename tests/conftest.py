@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+pytest_plugins = ("tests.browser_pages",)  # here, before doctests import it
+
 
 @pytest.fixture(autouse=True)
 def _seeded():

@@ -9,7 +9,6 @@ import pytest
 
 from tests.browser import ATTACK, MODELS, PICKED, Keys
 
-pytest_plugins = ("tests.browser_pages",)
 pytestmark = pytest.mark.slow
 
 

@@ -9,7 +9,6 @@ import pytest
 from tests import browser_sight as sight
 from tests.browser import MODELS
 
-pytest_plugins = ("tests.browser_pages",)
 pytestmark = pytest.mark.slow
 
 # Every canvas that is seen: what is said of it, by itself or by the picture or control it is part of.

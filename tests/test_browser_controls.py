@@ -6,7 +6,6 @@ import pytest
 
 from tests.browser import MODELS, PICKED, Keys
 
-pytest_plugins = ("tests.browser_pages",)
 pytestmark = pytest.mark.slow
 
 

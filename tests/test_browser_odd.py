@@ -7,7 +7,6 @@ import pytest
 
 from tests.browser import MODELS, PICKED
 
-pytest_plugins = ("tests.browser_pages",)
 pytestmark = pytest.mark.slow
 
 ALL = ("map", "dimensions", "interpolate", "generate", "reconstruct", "film", "posterior", "numbers")
