@@ -30,7 +30,7 @@ def write(folder, name, held):
         (folder / file).write_bytes(content)
 
 
-def trained(folder, images, k, models, epochs=1):
+def trained(folder, images, ks, models, epochs=1):
     """A run that is trained and measured; nothing of it is drawn."""
     from lowerbound.comparison import begin
     from lowerbound.fitting import fit
@@ -38,7 +38,7 @@ def trained(folder, images, k, models, epochs=1):
     from lowerbound.processes import Alone
     from lowerbound.progress import quiet
 
-    run = begin(images, Plan((k,), models, epochs=epochs), folder)
+    run = begin(images, Plan(ks, models, epochs=epochs), folder)
     fit(run, images, Alone(), quiet, str, str)
     return run
 
@@ -50,7 +50,7 @@ def make_pages(folder):
     from lowerbound.sources import load
 
     images = load("digits")
-    run = trained(folder / "run", images, 4, MODELS, epochs=3)
+    run = trained(folder / "run", images, (4,), MODELS, epochs=3)
     write_insight(run, images)
     held = payload(run, images)
     hostile = {
@@ -118,15 +118,15 @@ def noise(number, shape, seed):
     return (255 * np.clip(random.random((number, 3)) @ pattern / 2, 0, 1)).astype(np.uint8).reshape(number, *shape)
 
 
-# By name: shape of the images, how many to train and to test, K, models, whether the images have classes.
+# By name: shape of the images, how many to train and to test, each K, models, whether the images have classes.
 ODD = {
-    "unlabelled": ((1, 6, 5), 40, 12, 2, MODELS, False),
-    "pca": ((1, 6, 5), 40, 12, 3, ("pca",), True),
-    "vae": ((1, 6, 5), 40, 12, 3, ("vae",), True),
-    "pixel": ((1, 1, 1), 40, 12, 1, MODELS, True),
-    "six": ((3, 2, 3), 40, 12, 2, MODELS, True),
-    "many": ((1, 16, 16), 300, 12, 200, ("pca", "vae"), False),
-    "large": ((1, 256, 256), 24, 20, 2, ("pca", "linear"), True),
+    "unlabelled": ((1, 6, 5), 40, 12, (1, 2), MODELS, False),
+    "pca": ((1, 6, 5), 40, 12, (3,), ("pca",), True),
+    "vae": ((1, 6, 5), 40, 12, (3,), ("vae",), True),
+    "pixel": ((1, 1, 1), 40, 12, (1,), MODELS, True),
+    "six": ((3, 2, 3), 40, 12, (2,), MODELS, True),
+    "many": ((1, 16, 16), 300, 12, (200,), ("pca", "vae"), False),
+    "large": ((1, 256, 256), 24, 20, (2,), ("pca", "linear"), True),
 }
 
 
@@ -135,14 +135,14 @@ def make_odd(folder):
     from lowerbound.images import Images, ImageSet
     from lowerbound.payload import payload
 
-    for name, (shape, train, test, k, models, labelled) in ODD.items():
+    for name, (shape, train, test, ks, models, labelled) in ODD.items():
         classes = ("even", "odd") if labelled else ()
         parts = [
             Images(noise(number, shape, seed), np.arange(number) % 2 if labelled else None)
             for seed, number in enumerate((train, test))
         ]
         images = ImageSet("noise", *parts, class_names=classes, source="noise")
-        run = trained(folder / "runs" / name, images, k, models)
+        run = trained(folder / "runs" / name, images, ks, models)
         write(folder, name, payload(run, images))
 
 

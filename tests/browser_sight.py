@@ -8,12 +8,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from tests.browser import Browser
 
 PICTURES = os.environ.get("LOWERBOUND_PICTURES")  # where pictures for the docs are written to
 LARGEST = 120_000  # bytes of a picture
+COMPLAINTS = Path(__file__).with_name("browser_faults.js").read_text(encoding="utf-8")
 # What the keyboard can be on, as screen readers name it.
 ROLES = {"application", "button", "checkbox", "combobox", "link", "listbox", "radio", "slider", "spinbutton", "textbox"}
 # What the keyboard is on: its place in the page, whether it is seen there, and what it is.
@@ -29,6 +31,14 @@ return {
   role: at.dataset.role ?? at.closest("[data-role]")?.dataset.role ?? "", words: (at.ariaLabel ?? at.textContent).slice(0, 60),
   outlined: outlineStyle !== "none" && parseFloat(outlineWidth) >= 2, visible: seen.checkVisibility() && width > 0 && height > 0,
 };
+"""
+# The wheel is turned over a place in an element.
+WHEEL = """
+const [map, left, top] = arguments;
+const box = map.getBoundingClientRect();
+const how = {clientX: box.left + left, clientY: box.top + top, deltaY: -300, bubbles: true, cancelable: true};
+map.dispatchEvent(new PointerEvent("pointermove", how));
+map.dispatchEvent(new WheelEvent("wheel", how));
 """
 # Of each thing that can be pressed, moved or typed into and is seen: the same, in the order of the page; one stop a group.
 CONTROLS = """
@@ -48,26 +58,54 @@ def scheme(browser: Browser, name: str) -> None:
     browser.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
 
-def picture(browser: Browser, selector: str, margin: int = 16) -> Image.Image:
-    """An element as it is seen, with some of the page around it."""
-    box = browser.js(
-        "const b = document.querySelector(arguments[0]).getBoundingClientRect(); "
-        "return [b.left + scrollX, b.top + scrollY, b.width, b.height]",
-        selector,
+def picture(browser: Browser, panel: str, margin: int = 16) -> Image.Image:
+    """A panel from its title on as it is seen, with a little of the page around it."""
+    left, top, right, bottom = browser.js(
+        "const title = arguments[0].querySelector('h2').getBoundingClientRect(), box = arguments[0].getBoundingClientRect();"
+        "return [box.left + scrollX, title.top + scrollY, box.right + scrollX, box.bottom + scrollY]",
+        browser.one(f"#panel-{panel}"),
     )
-    clip = {"x": box[0] - margin, "y": box[1], "width": box[2] + 2 * margin, "height": box[3] + margin, "scale": 1}
-    shot = browser.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
-    return Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
+    return shot(browser, left - margin, top - margin, right + margin, bottom + margin)
 
 
-def store(image: Image.Image, path: Path) -> int:
+def shot(browser: Browser, left: float, top: float, right: float, bottom: float, scale: float = 1) -> Image.Image:
+    """A part of the page, in CSS pixels from its top left."""
+    clip = {"x": left, "y": top, "width": right - left, "height": bottom - top, "scale": scale}
+    taken = browser.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
+    return Image.open(io.BytesIO(base64.b64decode(taken["data"]))).convert("RGB")
+
+
+def store(image: Image.Image, path: Path, most: int = LARGEST) -> int:
     """Write a PNG with as many colours as keep it small; how many bytes it has."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for colours in (256, 128, 64, 32):
-        image.quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
-        if path.stat().st_size <= LARGEST:
+        image.quantize(palette=palette(image, colours), dither=Image.Dither.NONE).save(path, optimize=True)
+        if path.stat().st_size <= most:
             break
     return path.stat().st_size
+
+
+def palette(image: Image.Image, colours: int) -> Image.Image:
+    """So many colours of an image, half of them for what is not grey: markers are few pixels, yet their colours are meant."""
+    pixels = np.asarray(image).reshape(-1, 3).astype(int)
+    strong = np.ptp(pixels, axis=1) > 40
+    known, counts = np.unique(pixels[strong], axis=0, return_counts=True)
+    apart: list[np.ndarray] = []
+    for colour in known[np.argsort(-counts, kind="stable")]:  # the commonest first, and none that is near another
+        if len(apart) == colours // 2:
+            break
+        if all(np.abs(colour - other).sum() > 40 for other in apart):
+            apart.append(colour)
+    number = colours - len(apart)
+    greys = Image.fromarray(pixels[~strong][None].astype(np.uint8)).quantize(number).getpalette() or []
+    made = Image.new("P", (1, 1))
+    made.putpalette([*np.ravel(apart).tolist(), *greys[: 3 * number]])
+    return made
+
+
+def complaints(browser: Browser, what: str) -> list[str]:
+    """What of a kind a careful reader would complain of: "faults" of place, what is too "faint" or too "low"."""
+    return browser.js(f"{COMPLAINTS}\nreturn {what}();")
 
 
 def nodes(browser: Browser) -> list[dict[str, Any]]:

@@ -94,23 +94,6 @@ def test_a_view_is_sent_by_its_address(page):
     assert page.all("img") == []
 
 
-@pytest.mark.parametrize("width", [400, 1600])
-def test_nothing_is_wider_than_the_window(page, pages, width, tmp_path):
-    page.size(width)
-    page.open(pages / "page.html", f"image={PICKED}")
-    page.look_at_all()
-    assert page.js("return [document.documentElement.scrollWidth, innerWidth]") == [width, width]
-    page.size(width, page.js("return document.documentElement.scrollHeight"))  # what is out of sight is in no picture
-    page.settle()
-    for panel in page.all("section[data-panel]"):
-        box = panel.rect
-        assert 0 <= box["x"] <= box["x"] + box["width"] <= width
-        picture = tmp_path / f"{panel.get_attribute('data-panel')}-{width}.png"
-        assert panel.screenshot(str(picture))
-    low = "return [...document.querySelectorAll('main button, main select, nav button')].filter(one => one.checkVisibility()).map(one => [one.dataset.role ?? one.textContent, one.getBoundingClientRect().height]).filter(([, high]) => high < 32)"  # noqa: E501
-    assert page.js(low) == []
-
-
 def test_hostile_words_are_words(browser, pages):
     browser.open(pages / "hostile.html")
     browser.look_at_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.browser import MODELS, PICKED, Keys
@@ -120,3 +121,90 @@ def test_the_theme_changes_what_is_drawn_and_no_image(page):
     assert page.js("return getComputedStyle(document.body).backgroundColor") != paper
     page.press("nav .scheme")
     page.until(lambda: page.settle() == before, "the page to be as it was")
+
+
+def test_the_map_is_moved_by_fingers_space_and_double_press(page):
+    page.look_at_all()
+    page.go(f"image={PICKED}")
+    marks = "[data-role=map-marks]"
+    page.until(lambda: page.data(marks)["picked"] == str(PICKED), "the image to be picked")
+    page.js("arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", page.one(marks))
+    page.settle()
+    left, top = page.js("const {left, top} = arguments[0].getBoundingClientRect(); return [left, top]", page.one(marks))
+
+    def at():
+        return np.array([float(number) for number in page.data(marks)["pickedAt"].split()])
+
+    def touch(kind, *points):
+        page.cdp(
+            "Input.dispatchTouchEvent",
+            type=kind,
+            touchPoints=[{"x": float(x), "y": float(y), "id": i} for i, (x, y) in enumerate(points)],
+        )
+
+    # Two fingers that part to three times their distance: what is between them stays, all else goes away from it.
+    before, middle = at(), np.array([300, 260])
+    ends = [(left + middle[0] + d, top + middle[1]) for d in (-40, 40)]
+    touch("touchStart", *ends)
+    for d in (60, 90, 120):
+        ends = [(left + middle[0] + sign * d, top + middle[1]) for sign in (-1, 1)]
+        touch("touchMove", *ends)
+    touch("touchEnd")
+    page.settle()
+    assert at() == pytest.approx(middle + 3 * (before - middle), abs=2)
+    zoomed = page.state()["map.view"]
+    # Space and a drag move the paper under the hand by as much; nothing is decoded.
+    before = at()
+    page.cdp("Input.dispatchKeyEvent", type="keyDown", key=" ", code="Space")
+    page.hand(marks, (300, 300), (340, 320))
+    page.cdp("Input.dispatchKeyEvent", type="keyUp", key=" ", code="Space")
+    page.until(lambda: page.state()["map.view"] != zoomed, "the address to follow")
+    assert at() == pytest.approx(before + np.array([40, 20]), abs=1)
+    assert "map.at" not in page.state()
+    page.press("[data-role=zoom-whole]")
+    page.until(lambda: "map.view" not in page.state(), "the whole map to be back")
+    # A class pressed twice stands alone; one press brings all back.
+    whole = int(page.data("[data-role=map-points]")["drawn"])
+    page.js(
+        "arguments[0].dispatchEvent(new MouseEvent('dblclick', {bubbles: true}))",
+        page.one("[data-role=class][data-label='3']"),
+    )
+    page.until(lambda: 0 < int(page.data("[data-role=map-points]")["drawn"]) < whole / 5, "one class alone")
+    page.press("[data-role=all-classes]")
+    page.until(lambda: int(page.data("[data-role=map-points]")["drawn"]) == whole, "all classes to be back")
+
+
+def test_an_image_is_picked_anywhere_and_taken_anywhere(page):
+    page.look_at_all()
+    # From a sample to the nearest real image, and from there to all panels.
+    page.hand("#panel-generate [data-role=samples][data-model=vae] button:nth-child(13)", (None, None), press=False)
+    nearest = "#panel-generate .grid[data-model=vae] [data-role=nearest]"
+    page.until(
+        lambda: page.state().get("generate.sample") == "12" and "image" in page.data(nearest), "the nearest real image"
+    )
+    image = page.data(nearest)["image"]
+    assert f"image {image}" in page.text("#panel-generate .grid[data-model=vae] [data-role=distance]")
+    page.press("#panel-generate .grid[data-model=vae] .real")
+    page.until(lambda: page.data("[data-role=map-marks]")["picked"] == image, "the map to follow")
+    assert f"image {image}" in page.text("#panel-dimensions")
+    # Taken as an end of a line; its other end from the tray.
+    page.press("[data-role=interpolate-first-take]")
+    page.press("[data-role=interpolate-second-choose]")
+    page.press("[data-role=tray] [data-image='5']")
+    page.until(lambda: page.state().get("interpolate.second") == "5", "the second image to be taken")
+    assert page.state()["interpolate.first"] == image
+    assert not page.one("[data-role=tray]").is_displayed()
+    # A step of the strip is a place of the slider; the sliders' mean and the image's code are two presses apart.
+    page.press("[data-role=traversal][data-step='0']")
+    page.until(
+        lambda: page.js("return document.querySelector('[data-role=dimension]').value") == "-3", "the slider to follow"
+    )
+    page.press("[data-role=to-image]")
+    page.until(lambda: "dimensions.z" not in page.state(), "the image's own code")
+    page.press("#panel-dimensions input[value=principal]")
+    page.until(lambda: "axis 1" in page.text("[data-role=dimensions]"), "principal axes")
+    # A finding leads to the panel where it is seen.
+    link = page.one("[data-role=finding-link][href$=reconstruct]")
+    page.js("arguments[0].scrollIntoView({behavior: 'instant', block: 'center'}); arguments[0].click()", link)
+    page.until(lambda: page.js("return document.activeElement.id") == "reconstruct-title", "the panel to be gone to")
+    page.until(lambda: page.state().get("panel") == "reconstruct", "the address to follow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests import browser_sight as sight
 from tests.browser import MODELS, PICKED
 
 pytestmark = pytest.mark.slow
@@ -30,14 +31,6 @@ ODD = {
     "many": ({NO_ASCENTS: "examined", NO_FINDINGS: "examined", NO_CLASSES: "no classes"}, ("pca", "vae")),
     "large": ({NO_ASCENTS: "no VAE"}, ("pca", "linear")),
 }
-# The wheel is turned over a place in an element.
-WHEEL = """
-const [map, left, top] = arguments;
-const box = map.getBoundingClientRect();
-const how = {clientX: box.left + left, clientY: box.top + top, deltaY: -300, bubbles: true, cancelable: true};
-map.dispatchEvent(new PointerEvent("pointermove", how));
-map.dispatchEvent(new WheelEvent("wheel", how));
-"""
 
 
 def left_out(browser):
@@ -83,8 +76,14 @@ def test_a_page_of_any_run_shows_what_it_can(browser, odd, name):
     assert set(browser.js("return JSON.parse(document.body.dataset.differences)")) == set(models)
     assert float(browser.data("body")["difference"]) <= 1e-3
     assert browser.all(".problem") == []
+    swept = browser.all("[data-role=sweep] canvas")
+    assert len(swept) == (name == "unlabelled"), "errors against K where there is more than one"
     use(browser, models)
-    assert browser.js("return document.documentElement.scrollWidth") == 1000
+    for width in (1000, 400):
+        browser.size(width)
+        browser.settle("window")
+        assert browser.js("return document.documentElement.scrollWidth") == width
+        assert sight.complaints(browser, "faults") == []
     browser.check_quiet()
 
 
@@ -157,7 +156,7 @@ def test_sixty_thousand_points(browser, pages):
     # Enlarged about the picked point until it stands alone under the pointer.
     for _ in range(12):
         at = picked()
-        browser.js(WHEEL, browser.one(marks), *at)
+        browser.js(sight.WHEEL, browser.one(marks), *at)
         browser.settle("window")
     assert picked() == pytest.approx(at, abs=1)
     browser.hand(marks, picked(), press=False)

@@ -38,7 +38,7 @@ export function codeSliders({ about }: Model, kind: Kind, spread: ArrayLike<numb
   const sliders = new Map<number, Slider>();
   const items = ranked.map((j) => {
     const dead = silent(about, kind, j);
-    const share = byRate ? `${fixed(byRate[j] as number, 2)} nats` : percent(carried[j] as number);
+    const share = byRate ? `${fixed(byRate[j] as number, most < 100 ? 2 : 0)} nats` : percent(carried[j] as number);
     const made = slider({
       label: directionName(kind, j), min: -REACH, max: REACH, step: 0.01, value: 0, from: 0, format: deviations, onInput: (value) => onMove(j, value),
     });

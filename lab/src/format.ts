@@ -18,6 +18,11 @@ export function fixed(value: number, digits: number): string {
   return signed(value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 }
 
+/** "1 to 9 of 10,000": which of many are shown. */
+export function someOf(first: number, last: number, all: number): string {
+  return `${fixed(first, 0)} to ${fixed(last, 0)} of ${fixed(all, 0)}`;
+}
+
 /** "1 step", "2 steps", "1,000 steps". */
 export function counted(count: number, noun: string): string {
   return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

@@ -51,7 +51,7 @@ export function mountOwn(root: HTMLElement, context: Context): void {
 
   const said = el("p", { class: "small quiet", role: "status", "data-role": "own-words" });
   const start = "Draw on the pad, drop an image file on it, or choose one.";
-  const seen = tile("as the models see it", "Your image as the models see it");
+  const seen = tile("as models see it", "Your image as the models see it");
   seen.canvas.dataset["role"] = "own-input";
   const made = able.map((model) => {
     const shown = tile("", `Your image through the ${model.about.label}`);

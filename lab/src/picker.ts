@@ -2,6 +2,7 @@
 
 import type { Context } from "./context.ts";
 import { button, menu } from "./controls.ts";
+import { someOf } from "./format.ts";
 import { el } from "./layout.ts";
 import { imageWords, step, within } from "./wording.ts";
 
@@ -97,7 +98,7 @@ export function tray(context: Context): Tray {
     const all = Array.from({ length: images.count }, (_, i) => i).filter((i) => kind === "all" || labels?.[i] === Number(kind));
     first = Math.max(0, Math.min(from, all.length - 1));
     const page = all.slice(first, first + THUMBS);
-    where.textContent = page.length ? `${first + 1} to ${first + page.length} of ${all.length}` : "no such image is shown";
+    where.textContent = page.length ? someOf(first + 1, first + page.length, all.length) : "no such image is shown";
     back.disabled = first === 0;
     on.disabled = first + THUMBS >= all.length;
     grid.replaceChildren(

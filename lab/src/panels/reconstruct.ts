@@ -6,6 +6,7 @@ import { words } from "../assets.ts";
 import { codeOf } from "../between.ts";
 import type { Context, Model, Panel } from "../context.ts";
 import { button, choice, menu } from "../controls.ts";
+import { someOf } from "../format.ts";
 import { el, notLive, problem } from "../layout.ts";
 import { modelName } from "../model_name.ts";
 import { mountOwn } from "../own.ts";
@@ -108,7 +109,7 @@ function mount(root: HTMLElement, context: Context): void {
     back.disabled = start === 0;
     on.disabled = start + columns >= all.length;
     const sense = order() === "best" ? "best first" : "worst first";
-    where.textContent = `${start + 1} to ${start + shown.length} of ${all.length}, ${sense}`;
+    where.textContent = `${someOf(start + 1, start + shown.length, all.length)}, ${sense}`;
     originals.replaceChildren(...shown.map((image, place) => original(image, place)));
     mark();
     for (const { model, cells } of lines) {
