@@ -85,14 +85,14 @@ def test_every_command_has_an_example():
         assert "Example: lowerbound " + name in text, name
 
 
-LONG = ("compare", "train", "evaluate", "nats", "diagnose", "infer", "choose-k")  # a whole report, or much to measure
 OWN_PART = Path(__file__).parents[1] / "docs" / "own-part.md"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "example",
     [
-        pytest.param(each, marks=pytest.mark.slow if each.split()[1] in LONG else ())
+        each
         for each in examples()
         if "data get" not in each and not each.startswith("lowerbound course")  # test_course_commands runs those
     ],

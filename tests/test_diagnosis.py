@@ -216,6 +216,7 @@ def test_images_that_never_vary():
     assert STUCK not in [each.name for each in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [lambda x: 255 - x, lambda x: np.rot90(x, 1, (2, 3)).copy()])
 def test_train_test_mismatch(digits, trained, spoil):
     found = diagnose(symptoms_of(trained, (digits[0], spoil(digits[1]))))

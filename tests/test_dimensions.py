@@ -246,6 +246,7 @@ def shown(name, *, readers=2, pictures=3, shape=(1, 8, 8), most=784):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sets",
     [

@@ -21,6 +21,8 @@ from lowerbound.pca import PCA
 from lowerbound.plan import Plan
 from lowerbound.stored import StoredModel
 
+pytestmark = pytest.mark.slow
+
 ONE = {"mean": 0.01234567, "standard_error": 0.00012}
 
 

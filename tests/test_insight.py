@@ -49,6 +49,7 @@ def test_an_ascent_rises_from_nothing_to_the_best_bound():
         json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("block", "places"), [(3, (0, 1, 6, -1)), (2, (0, -1))])
 def test_one_ascent_passes_where_shorter_ones_end(block, places, monkeypatch):
     """To the digits that are kept; where images come in blocks, the draws of later ones are those of the whole ascent alone."""

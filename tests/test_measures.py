@@ -207,6 +207,7 @@ def test_the_verb_takes_features_and_says_how_long_all_takes(run, tmp_path, monk
     assert any("100 of" in each["protocol"] for each in stored["models"]["vae"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("--full", "--images", 5), ("--out", "a.png"), ("--features", "nowhere.py:f")])
 def test_the_verb_refuses_before_it_works(run, words):
     result = evaluated(run, *words)

@@ -47,10 +47,8 @@ CASES = {
 }
 
 
-SLOW = ("constant", "two-images", "colour")
-
-
-@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.slow if case in SLOW else ()) for case in CASES])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_a_report_comes_of_any_images(case, tmp_path):
     images, ks, models = CASES[case]
     run, page = made(tmp_path, images, ks, models)

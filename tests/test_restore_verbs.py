@@ -15,6 +15,8 @@ from PIL import Image
 from lowerbound import __main__, load
 from lowerbound.restored_files import png_names
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = ["a b.png", "new\nline.png", 'quote".png', "猫.png", "ελληνικά.png", "$x_1$.png"]
 
 

@@ -14,6 +14,8 @@ from PIL import Image
 from lowerbound import __main__, contact, load
 from lowerbound.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = ["a b.png", "new\nline.png", 'quote".png', "comma,.png", "猫.png", "ελληνικά.png", "$x_1$.png"]
 
 

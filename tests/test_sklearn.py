@@ -24,6 +24,8 @@ from lowerbound.settings import Settings
 from lowerbound.sklearn import PCA, VAE, ConvAutoencoder, LinearAutoencoder
 from lowerbound.sklearn_data import Units, choose_shape, flattened
 
+pytestmark = pytest.mark.slow
+
 QUICK = [
     PCA(n_components=2),
     LinearAutoencoder(n_components=2, max_epochs=2, random_state=0),
