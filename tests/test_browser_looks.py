@@ -16,7 +16,6 @@ import pytest
 from tests import browser_sight as sight
 from tests.browser import PICKED
 
-pytest_plugins = ("tests.browser_pages",)
 pytestmark = pytest.mark.slow
 
 STATE = f"image={PICKED}&reconstruct.order=worst&film.moment=5"  # of what is pictured
