@@ -99,7 +99,7 @@ export function filmedMap(context: Context): FilmedMap {
     const half = footage?.half ?? 1;
     pen.font = `${11 * ratio}px system-ui, sans-serif`;
     pen.fillStyle = theme.colour("quiet");
-    for (const value of ticks(-half, half, 5)) {
+    for (const value of ticks(-half, half, 7)) {
       const at = side / 2 + value * scale();
       pen.textAlign = "center";
       pen.textBaseline = "alphabetic";
