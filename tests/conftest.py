@@ -3,6 +3,10 @@
 import sys
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # another program on this machine is no fault of an example
+settings.load_profile("untimed")
 
 pytest_plugins = ("tests.browser_pages",)  # here, before doctests import it
 
