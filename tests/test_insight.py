@@ -217,6 +217,14 @@ def test_too_few_images_are_told_in_words(tmp_path):
     assert "posterior" not in reasons, "ascents need no more than one image"
 
 
+@pytest.mark.parametrize(("values", "number"), [(1, 1), (59, 2), (10_000, 5)])
+def test_of_large_images_fewer_are_replayed(values, number, tmp_path, monkeypatch):
+    monkeypatch.setattr(insight, "VALUES", values)
+    run = trained(few_images(), tmp_path / "run")
+    write_insight(run, few_images())
+    assert len(json.loads((run.path / "posterior.json").read_text())["posterior"]) == number, "images have 20 values"
+
+
 def test_a_q_of_another_form_is_told_in_words(tmp_path):
     run = trained(few_images(), tmp_path / "run", parts={"posterior": "full"})
     write_insight(run, few_images())

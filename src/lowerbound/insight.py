@@ -28,6 +28,7 @@ from lowerbound.whole import write_whole
 __all__ = ["forget_insight", "lacks_insight", "make_insight", "write_insight"]
 
 REPLAYED, AMONG = 6, 2000  # images, and how many first ones they are drawn from: most pages show those
+VALUES = 100_000  # of the pixels of all that are replayed: of large images fewer are, since each takes seconds
 FILES = ("insight.json", "diagnosis.json", "posterior.json")  # the first tells of the others
 
 
@@ -91,7 +92,8 @@ def write_insight(run: Run, images: ImageSet, progress: Progress = quiet) -> Non
         reasons["findings"] = f"The VAE could not be examined: {error}."
     else:
         write_whole(run.path / FILES[1], to_json({"model": stored.name, "findings": found}))
-    which = np.sort(np.random.default_rng(1).permutation(min(AMONG, len(images.test)))[:REPLAYED])
+    number = max(1, min(REPLAYED, VALUES // images.test.pixels[0].size))
+    which = np.sort(np.random.default_rng(1).permutation(min(AMONG, len(images.test)))[:number])
     replayed = ascents(model, images.test.pixels, which, stored.recipe, progress=progress)
     if replayed:
         write_whole(run.path / FILES[2], to_json({"posterior": replayed}))
