@@ -103,6 +103,9 @@ class Browser:
     def open(self, path: Path, state: str = "", *, ready: bool = True) -> None:
         """Open a page from disk and, by default, wait until it is drawn and has checked its decoders."""
         self.driver.get("about:blank")
+        self.cdp(
+            "Storage.clearDataForOrigin", origin="file://", storageTypes="local_storage"
+        )  # as one who never was here
         self.console(), self.requests()  # what was before is not this page's doing
         self.driver.get(path.as_uri() + (f"#{state}" if state else ""))
         if ready:

@@ -54,13 +54,11 @@ def above_the_curves(browser):
     return round(curves - title)
 
 
-def seen_whole(browser, file, scheme, width):
-    """The page in a window as high as itself: what is out of sight is not painted."""
+def whole(browser, width, scheme):
+    """A window as high as the page: what is out of sight is not painted."""
     sight.scheme(browser, scheme)
-    browser.size(width)
-    browser.open(file, STATE)
-    browser.look_at_all()
-    browser.press("[data-role=own-take]")
+    browser.size(width, browser.js("return document.documentElement.scrollHeight"))
+    browser.settle("window")
     browser.size(width, browser.js("return document.documentElement.scrollHeight"))
     browser.cdp("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)  # nothing is pointed at
     browser.settle()
@@ -70,21 +68,25 @@ def test_every_panel_has_a_picture(browser, pages, tmp_path):
     """Each shows something, and is small enough for a page of docs."""
     folder = Path(sight.PICTURES) if sight.PICTURES else tmp_path
     file = Path(os.environ.get("LOWERBOUND_PAGE", pages / "page.html")).resolve()
+    browser.size(900)
+    browser.open(file, STATE)
+    browser.look_at_all()
+    browser.press("[data-role=own-take]")
     try:
-        seen_whole(browser, file, "light", 900)
+        whole(browser, 900, "light")
         taken = {panel: sight.picture(browser, panel) for panel in PANELS}
         numbers, cut = taken["numbers"], above_the_curves(browser)
         taken["numbers"] = numbers.crop((0, 0, numbers.width, cut))
         taken["curves"] = numbers.crop((0, cut, numbers.width, numbers.height))
-        seen_whole(browser, file, "dark", 900)
+        whole(browser, 1400, "light")
+        end = browser.js("return document.querySelector('#panel-dimensions').getBoundingClientRect().bottom")
+        head = sight.shot(browser, 0, 0, 1400, end + 24, 0.8)
+        whole(browser, 900, "dark")
         for _ in range(5):  # enlarged, a map shows markers and the ring of q
             browser.js(sight.WHEEL, browser.one("[data-role=map-marks]"), *picked(browser))
             browser.settle("window")
-        browser.settle()
+        browser.settle(times=1)
         taken["map-dark"] = sight.picture(browser, "map")
-        seen_whole(browser, file, "light", 1400)
-        end = browser.js("return document.querySelector('#panel-dimensions').getBoundingClientRect().bottom")
-        head = sight.shot(browser, 0, 0, 1400, end + 24, 0.8)
     finally:
         sight.scheme(browser, "light")
     for name, image in taken.items():
