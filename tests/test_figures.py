@@ -4,8 +4,10 @@ import hashlib
 import itertools
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import matplotlib as mpl
+import matplotlib.image
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -293,4 +295,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_names_in_any_script_are_stored_without_a_warning(tmp_path, any_style):
     figure = figures.samples_of(images(9, (1, 8, 8)), np.arange(9), ODD_NAMES)
-    look.save(figure, tmp_path, "odd")
+    png, svg = look.save(figure, tmp_path, "odd")
+    assert mpl.image.imread(png).shape[-1] in {3, 4}
+    assert ElementTree.fromstring(svg.read_bytes()).tag.endswith("svg")  # noqa: S314  (our own file)

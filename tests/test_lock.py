@@ -34,6 +34,14 @@ def holder(folder):
     return process
 
 
+def held_by_us(folder):
+    """Whether the lock can be had now, in our name, so that nobody else gets it meanwhile."""
+    with lock(folder):
+        with pytest.raises(InputError, match=f"by process {os.getpid()} "), lock(folder):
+            pass
+        return json.loads((folder / ".lock").read_text())["pid"] == os.getpid()
+
+
 def test_the_second_process_is_refused_by_the_number_of_the_first(tmp_path):
     process = holder(tmp_path)
     try:
@@ -69,8 +77,7 @@ def test_it_is_free_again_after_an_error(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"pid": 1}', b'{"pid": "x", "since": 7}'])
 def test_what_a_dead_process_wrote_is_not_believed(content, tmp_path):
     (tmp_path / ".lock").write_bytes(content)
-    with lock(tmp_path):
-        pass
+    assert held_by_us(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"pid": 1}', b'{"pid": 7, "since": "never"}'])
@@ -119,10 +126,8 @@ class TestWithoutTheSystemsLocks:
         monkeypatch.setattr(fcntl, "flock", refuse)
 
     def test_the_second_is_refused(self, tmp_path):
-        with lock(tmp_path), pytest.raises(InputError, match=f"by process {os.getpid()} "), lock(tmp_path):
-            pass
-        with lock(tmp_path):
-            pass
+        assert held_by_us(tmp_path)
+        assert held_by_us(tmp_path)  # and is free again afterwards
 
     def test_a_process_that_is_gone_holds_nothing(self, tmp_path):
         process = holder(tmp_path)
@@ -130,23 +135,20 @@ class TestWithoutTheSystemsLocks:
             pass
         process.kill()
         process.communicate()
-        with lock(tmp_path):
-            pass
+        assert held_by_us(tmp_path)
 
     @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="no /proc tells when a process began")  # noqa: PTH110
     def test_a_later_process_of_the_same_number_holds_nothing(self, tmp_path):
         with lock(tmp_path):
             written = json.loads((tmp_path / ".lock").read_text())
         (tmp_path / ".lock").write_text(json.dumps({**written, "began": str(int(written["began"]) - 1)}))
-        with lock(tmp_path):
-            pass
+        assert held_by_us(tmp_path)
 
     def test_a_process_of_another_machine_cannot_be_judged_and_holds_nothing(self, tmp_path):
         with lock(tmp_path):
             written = json.loads((tmp_path / ".lock").read_text())
         (tmp_path / ".lock").write_text(json.dumps({**written, "host": "elsewhere"}))
-        with lock(tmp_path):
-            pass
+        assert held_by_us(tmp_path)
 
 
 def test_a_folder_that_cannot_be_locked_is_refused_in_one_line(tmp_path, monkeypatch):

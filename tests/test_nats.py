@@ -45,7 +45,9 @@ def test_no_words_of_the_levels_lie_on_each_other():
 
 @pytest.mark.parametrize("scale", [0.0, 1e-6, 1e6])
 def test_gaps_of_any_size_are_drawn(scale):
-    nats(*(scale * row for row in rows(5)))
+    rate, encoder, optimum, log_p = (scale * row for row in rows(5))
+    heights = [bar.get_height() for bar in nats(rate, encoder, optimum, log_p).axes[0].patches]
+    np.testing.assert_allclose(heights, [-rate.mean(), (optimum - encoder).mean(), (log_p - optimum).mean()])
 
 
 def test_what_cannot_be_drawn_is_refused():

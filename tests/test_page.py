@@ -100,8 +100,11 @@ def test_same_run_same_page(tmp_path, figure):
 
 
 def test_names_that_are_no_unicode_do_not_stop_the_page(tmp_path):
-    path = report("bad \udcff\0", [], [], [], tmp_path / "report.html")
-    Reader(path.read_text(encoding="utf-8"))
+    path = report("bad \udcff\0 name", [], [], [], tmp_path / "report.html")
+    words = " ".join(Reader(path.read_text(encoding="utf-8")).text)
+    assert "bad " in words
+    assert " name" in words
+    assert "\udcff" not in words
 
 
 def test_what_cannot_be_put_in_is_refused(tmp_path):

@@ -35,20 +35,8 @@ __all__ = [
 ]
 
 
-class Normal(nn.Module):
-    """p(x|z) = N(f(z), sigma^2 I) with one sigma for all pixels, learned with the rest or fixed.
-
-    Args:
-        scale: Sigma at the start, in pixel units of [0, 1].
-        learned: Whether sigma is a parameter; a fixed one is stored with the weights all the same.
-
-    Raises:
-        InputError: A scale that is not above 0.
-
-    Example:
-        >>> Normal(scale=0.5)(torch.zeros(2, 1, 4, 4)).log_prob(torch.zeros(2, 1, 4, 4)).shape
-        torch.Size([2])
-    """
+class _OneSigma(nn.Module):
+    """What heads with one sigma for all pixels share: its logarithm, learned or stored as it is."""
 
     numbers: ClassVar[int] = 1
     discrete: ClassVar[bool] = False
@@ -68,10 +56,6 @@ class Normal(nn.Module):
         """Sigma, in pixel units of [0, 1]; a scalar."""
         return floored(self.log_scale)
 
-    def forward(self, images: Tensor) -> NormalNoise:
-        """Map the decoder's images ``[..., C, H, W]``, the means, to a distribution over images."""
-        return NormalNoise(images, self.scale)
-
     def unlink(self, images: Tensor) -> Tensor:
         """The means themselves, ``[..., C, H, W]``."""
         return images
@@ -84,6 +68,26 @@ class Normal(nn.Module):
     def gauges(self) -> dict[str, Tensor]:
         """Sigma."""
         return {"sigma": self.scale}
+
+
+class Normal(_OneSigma):
+    """p(x|z) = N(f(z), sigma^2 I) with one sigma for all pixels, learned with the rest or fixed.
+
+    Args:
+        scale: Sigma at the start, in pixel units of [0, 1].
+        learned: Whether sigma is a parameter; a fixed one is stored with the weights all the same.
+
+    Raises:
+        InputError: A scale that is not above 0.
+
+    Example:
+        >>> Normal(scale=0.5)(torch.zeros(2, 1, 4, 4)).log_prob(torch.zeros(2, 1, 4, 4)).shape
+        torch.Size([2])
+    """
+
+    def forward(self, images: Tensor) -> NormalNoise:
+        """Map the decoder's images ``[..., C, H, W]``, the means, to a distribution over images."""
+        return NormalNoise(images, self.scale)
 
 
 class PixelNormal(nn.Module):
@@ -248,7 +252,7 @@ class OptimalNormal(nn.Module):
         return {"sigma": self.scale}
 
 
-class Laplace(nn.Module):
+class Laplace(_OneSigma):
     """p(x|z): independent Laplace noise around f(z), one sigma for all pixels. It counts absolute errors, not squares.
 
     Args:
@@ -263,37 +267,6 @@ class Laplace(nn.Module):
         torch.Size([2])
     """
 
-    numbers: ClassVar[int] = 1
-    discrete: ClassVar[bool] = False
-    binary: ClassVar[bool] = False
-    log_scale: Tensor
-
-    def __init__(self, scale: float = 1.0, *, learned: bool = True) -> None:
-        super().__init__()
-        log_scale = torch.tensor(log_sigma(scale))
-        if learned:
-            self.log_scale = nn.Parameter(log_scale)
-        else:
-            self.register_buffer("log_scale", log_scale)
-
-    @property
-    def scale(self) -> Tensor:
-        """Sigma, in pixel units of [0, 1]; a scalar."""
-        return floored(self.log_scale)
-
     def forward(self, images: Tensor) -> LaplaceNoise:
         """Map the decoder's images ``[..., C, H, W]``, the means, to a distribution over images."""
         return LaplaceNoise(images, self.scale / math.sqrt(2))
-
-    def unlink(self, images: Tensor) -> Tensor:
-        """The means themselves, ``[..., C, H, W]``."""
-        return images
-
-    def set_scale(self, scale: float) -> None:
-        """Begin with this sigma; a fixed one stays what it is."""
-        if isinstance(self.log_scale, nn.Parameter):
-            self.log_scale.data.fill_(log_sigma(scale))
-
-    def gauges(self) -> dict[str, Tensor]:
-        """Sigma."""
-        return {"sigma": self.scale}

@@ -93,7 +93,34 @@ class Point(nn.Module):
         return PointMass(phi)
 
 
-class IsotropicNormal(nn.Module):
+class _NormalHead(nn.Module):
+    """What the normal families share: one linear map to the numbers of phi, and phi to the distribution."""
+
+    def __init__(self, in_features: int, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.linear = nn.Linear(in_features, self.phi_size(latent_dim))
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Map features ``[batch, in_features]`` to a distribution over codes ``[batch, K]``."""
+        return self.from_phi(self.phi(features))
+
+    def phi(self, features: Tensor) -> Tensor:
+        """(mu, log sigma) of features, ``[batch, phi_size(K)]``, log sigma bounded softly."""
+        return _bounded(self.linear(features), self.latent_dim)
+
+    @staticmethod
+    def phi_size(latent_dim: int) -> int:
+        """Numbers that fix q of one image."""
+        raise NotImplementedError
+
+    @staticmethod
+    def from_phi(phi: Tensor) -> Distribution:
+        """The distribution whose parameters are phi."""
+        raise NotImplementedError
+
+
+class IsotropicNormal(_NormalHead):
     """q(z|x) = N(mu(x), sigma(x)^2 I): K means and one log standard deviation, K + 1 numbers.
 
     Args:
@@ -104,19 +131,6 @@ class IsotropicNormal(nn.Module):
         >>> IsotropicNormal(10, latent_dim=2)(torch.zeros(4, 10)).rsample().shape
         torch.Size([4, 2])
     """
-
-    def __init__(self, in_features: int, latent_dim: int) -> None:
-        super().__init__()
-        self.latent_dim = latent_dim
-        self.linear = nn.Linear(in_features, self.phi_size(latent_dim))
-
-    def forward(self, features: Tensor) -> Independent:
-        """Map features ``[batch, in_features]`` to a distribution over codes ``[batch, K]``."""
-        return self.from_phi(self.phi(features))
-
-    def phi(self, features: Tensor) -> Tensor:
-        """(mu_1 ... mu_K, log sigma) of features, ``[batch, K + 1]``, log sigma bounded softly."""
-        return _bounded(self.linear(features), self.latent_dim)
 
     @staticmethod
     def phi_size(latent_dim: int) -> int:
@@ -135,7 +149,7 @@ class IsotropicNormal(nn.Module):
         return Independent(Normal(mean, log_scale.exp().expand_as(mean)), 1)
 
 
-class DiagonalNormal(nn.Module):
+class DiagonalNormal(_NormalHead):
     """q(z|x) = N(mu(x), diag(sigma_1(x)^2 ... sigma_K(x)^2)): K means and K log standard deviations.
 
     Args:
@@ -146,19 +160,6 @@ class DiagonalNormal(nn.Module):
         >>> DiagonalNormal(10, latent_dim=2)(torch.zeros(4, 10)).rsample().shape
         torch.Size([4, 2])
     """
-
-    def __init__(self, in_features: int, latent_dim: int) -> None:
-        super().__init__()
-        self.latent_dim = latent_dim
-        self.linear = nn.Linear(in_features, self.phi_size(latent_dim))
-
-    def forward(self, features: Tensor) -> Independent:
-        """Map features ``[batch, in_features]`` to a distribution over codes ``[batch, K]``."""
-        return self.from_phi(self.phi(features))
-
-    def phi(self, features: Tensor) -> Tensor:
-        """(mu, log sigma) of features, ``[batch, 2 K]``, log sigma bounded softly."""
-        return _bounded(self.linear(features), self.latent_dim)
 
     @staticmethod
     def phi_size(latent_dim: int) -> int:
@@ -177,7 +178,7 @@ class DiagonalNormal(nn.Module):
         return Independent(Normal(mean, log_scale.exp()), 1)
 
 
-class FullNormal(nn.Module):
+class FullNormal(_NormalHead):
     """q(z|x) = N(mu(x), L(x) L(x)') with L lower triangular: any covariance, K (K + 3) / 2 numbers.
 
     L = diag(s) M, where M has ones on its diagonal: the numbers below it are on the scale of 1 however narrow q is, else a
@@ -191,15 +192,6 @@ class FullNormal(nn.Module):
         >>> FullNormal(10, latent_dim=3)(torch.zeros(4, 10)).covariance_matrix.shape
         torch.Size([4, 3, 3])
     """
-
-    def __init__(self, in_features: int, latent_dim: int) -> None:
-        super().__init__()
-        self.latent_dim = latent_dim
-        self.linear = nn.Linear(in_features, self.phi_size(latent_dim))
-
-    def forward(self, features: Tensor) -> MultivariateNormal:
-        """Map features ``[batch, in_features]`` to a distribution over codes ``[batch, K]``."""
-        return self.from_phi(self.phi(features))
 
     def phi(self, features: Tensor) -> Tensor:
         """(mu, log s, M below its diagonal) of features, ``[batch, K (K + 3) / 2]``; the logs are bounded softly."""
