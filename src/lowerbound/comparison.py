@@ -25,6 +25,7 @@ from lowerbound.progress import Progress, quiet
 from lowerbound.sources import SOURCES, load
 from lowerbound.storage import Run
 from lowerbound.stored import OWN, StoredModel
+from lowerbound.tryout import try_out
 
 __all__ = ["begin", "go_on", "images_of", "more_epochs"]
 
@@ -57,7 +58,7 @@ def begin(
         InputError: A plan that the images do not allow, or a folder that exists.
     """
     plan.check(images)
-    _check_own(plan.stored(images), plan.outside)
+    _check_own(plan.stored(images), plan.outside, images)
     usual = choose_k(images)[0] if len(plan.ks) > 1 else None
     about = {
         "command": command,
@@ -118,11 +119,13 @@ def _absolute(path: str | Path) -> Path:
     return Path(path).expanduser().absolute()
 
 
-def _check_own(models: list[StoredModel], outside: Outside | None) -> None:
-    """Refuse a function of the user's that is not there, is another, or makes no model, before anything is written."""
+def _check_own(models: list[StoredModel], outside: Outside | None, images: ImageSet) -> None:
+    """Refuse a function of the user's that is not there, is another, or makes no model that works, before anything is written."""
     for stored in models:
         if stored.recipe == OWN:
-            stored.build(outside=outside)
+            try_out(
+                stored.check_outside(outside), stored.build(outside=outside), images.train.pixels, stored.latent_dim
+            )
 
 
 def machine() -> dict[str, Any]:
@@ -206,7 +209,7 @@ def more_epochs(run: Run, more: int, images: ImageSet) -> None:
         raise InputError(f"epochs is +{more}; expected at least +1")
     run.check_images(images)
     models = run.models
-    _check_own(models, run.outside)
+    _check_own(models, run.outside, images)
     if all(stored.recipe == "pca" for stored in models):
         raise InputError(f"{run.path} holds PCA only, which is not trained by epochs; nothing to go on with")
     trained = {row["name"]: row["epochs"] for row in run.metrics}

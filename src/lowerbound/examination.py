@@ -75,7 +75,7 @@ def examine(
     """
     if min(len(train), len(test)) < 8:
         raise InputError(f"{len(train)} training and {len(test)} test images came; expected at least 8 of each")
-    if isinstance(model, VAE) and model.likelihood.binary:  # which gives no probability to grey pixels
+    if isinstance(model, VAE) and model.binary:  # which gives no probability to grey pixels
         train, test = (_black_and_white(_some(each, MOST, seed), seed) for each in (train, test))
     known, new = _some(train, images, seed), _some(test, images, seed + 1)
     coded = _some(train, CODED, seed + 2)

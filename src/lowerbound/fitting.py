@@ -185,7 +185,7 @@ def _train(
 
 def _told(model: Model, images: ImageSet, seed: int, progress: Progress) -> dict[str, float] | None:
     """How often a classifier tells samples from test images; None of a model that is not made to sample, or for few images."""
-    binary = isinstance(model, VAE) and model.likelihood.binary  # their means are grey, which gives them away at once
+    binary = isinstance(model, VAE) and model.binary  # their means are grey, which gives them away at once
     if not isinstance(model, Generator) or binary or len(images.test) < FEWEST_JUDGED:
         return None
     test = images.test.pixels[:JUDGED]
@@ -199,7 +199,7 @@ def _sigma(model: Model) -> float | None:
     """Standard deviation of the pixel noise, in pixel units of [0, 1]; None without a density."""
     if isinstance(model, PCA):
         return math.sqrt(model.noise_variance)
-    sigma = model.likelihood.gauges().get("sigma") if isinstance(model, VAE) else None
+    sigma = model.gauges().get("sigma") if isinstance(model, VAE) else None
     return None if sigma is None else float(sigma.detach())
 
 

@@ -77,7 +77,10 @@ def likelihood_learns(make: Make) -> None:
 
 @torch.no_grad()
 def likelihood_normalised(make: Make) -> None:
-    """Over pixels of 0 and 1, over 256 levels, over [0, 1] or over all numbers: one of these, at every value."""
+    """Over pixels of 0 and 1, over 256 levels, over [0, 1] or over all numbers: one of these, at every value.
+
+    What it adds up over is what it says of itself, since its numbers are named after that.
+    """
     head = shaken(make((1, 1, 1))).double().eval()
     unit, wide = torch.linspace(0, 1, 4001).double(), torch.linspace(-12, 12, 40_001).double()  # wide: in sinh
     totals: dict[str, list[float]] = {}
@@ -96,15 +99,23 @@ def likelihood_normalised(make: Make) -> None:
                 d(m + 0.05 * wide.sinh()) * 0.05 * wide.cosh(), wide
             ),
         }
-        for over, total in sums.items():
+        for name, total in sums.items():
             try:
-                totals.setdefault(over, []).append(float(total()))
+                totals.setdefault(name, []).append(float(total()))
             except ValueError:  # pixels that it refuses are none of its own
-                totals.setdefault(over, []).append(math.nan)
-    kept = any(all(abs(total - 1) < 1e-3 for total in found) for found in totals.values())
-    words = ", ".join(f"{over}: {'/'.join(f'{total:.3g}' for total in found)}" for over, found in totals.items())
+                totals.setdefault(name, []).append(math.nan)
+    over = {name for name, found in totals.items() if all(abs(total - 1) < 1e-3 for total in found)}
+    words = ", ".join(f"{name}: {'/'.join(f'{total:.3g}' for total in found)}" for name, found in totals.items())
     expect(
-        kept, f"probabilities of one pixel that add up to ({words})", "1 over one of these, whatever the decoder says"
+        over, f"probabilities of one pixel that add up to ({words})", "1 over one of these, whatever the decoder says"
+    )
+    claimed = tuple(bool(getattr(head, name, False)) for name in ("discrete", "binary"))
+    right = ("0 and 1" in over or "256 levels" in over, "0 and 1" in over)
+    said = "discrete = {} and binary = {}"
+    expect(
+        claimed == right,
+        f"{said.format(*claimed)} from a head whose probabilities add up over {'; '.join(over)}",
+        said.format(*right),
     )
 
 

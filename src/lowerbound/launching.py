@@ -15,7 +15,7 @@ from lowerbound.comparison import begin, go_on, images_of, more_epochs
 from lowerbound.errors import DivergedError, InputError, LostProcessError
 from lowerbound.images import ImageSet
 from lowerbound.options import load_own, load_source, whole
-from lowerbound.outside import Outside
+from lowerbound.outside import Outside, where
 from lowerbound.plan import Plan, choose_k, default_folder
 from lowerbound.processes import Processes, here
 from lowerbound.progress import terminal
@@ -216,6 +216,10 @@ def _finish(run: Run, images: ImageSet, processes: Processes) -> None:
         else:
             said = f"go on with `lowerbound train --resume {path}`"
         raise KeyboardInterrupt(said) from None
+    except Exception as error:
+        if run.outside is None or where(error, run.outside.file) is None:
+            raise
+        raise InputError(f"{run.outside.fault(error, 'while it is trained')}; {run.path} is not complete") from error
     if not processes.main:
         return
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)

@@ -182,9 +182,9 @@ def _bound(model: VAE, test: Images, seed: int) -> Iterator[Measurement]:
 
 def _meaning(model: VAE) -> str:
     """What log p(x) is of."""
-    if not model.likelihood.discrete:
+    if not model.discrete:
         return DENSITY
-    return "log-likelihood of images of 0 and 1" if model.likelihood.binary else "log-likelihood of 8-bit images"
+    return "log-likelihood of images of 0 and 1" if model.binary else "log-likelihood of 8-bit images"
 
 
 def _active(model: VAE, test: Images, seed: int) -> Measurement:
@@ -255,17 +255,17 @@ def _weighted(
 def _weighted_words(model: VAE, done: list[Evidence], total: int, samples: int) -> Iterator[Measurement]:
     log_p = np.concatenate([each.log_p for each in done])
     reliable = np.concatenate([each.reliable for each in done])
-    bound, head = Estimate.of(log_p), model.likelihood
+    bound = Estimate.of(log_p)
     over = f"{samples:,} draws from q(z|x) for each of {len(log_p):,} of {total:,} test images"
     weighted = f"log of the mean importance weight, below log p(x) in expectation; {over}; {_meaning(model)}"
     yield Measurement.of("importance-weighted bound", bound, "nats per image", weighted)
     yield Measurement.of("images with 20 effective draws", Estimate.of_share(reliable), "of 1", over)
-    if head.discrete and head.binary:
+    if model.discrete and model.binary:
         negative = Estimate(-bound.mean, bound.standard_error)
         yield Measurement.of(
             "negative log-likelihood", negative, "nats per image", f"minus the importance-weighted bound; {over}"
         )
-    elif head.discrete:
+    elif model.discrete:
         unit = math.prod(model.image_shape) * math.log(2)
         bits = Estimate(-bound.mean / unit, bound.standard_error / unit)
         yield Measurement.of(

@@ -36,7 +36,7 @@ from lowerbound.pca import PCA
 from lowerbound.posterior import IsotropicNormal, Point
 from lowerbound.prior import StandardNormal
 from lowerbound.settings import Settings, one_cycle
-from lowerbound.start import has_line, start_at_mean, start_at_pca, start_at_probabilistic_pca
+from lowerbound.start import has_head, has_line, start_at_mean, start_at_pca, start_at_probabilistic_pca
 from lowerbound.vae import VAE
 
 __all__ = [
@@ -165,12 +165,14 @@ def vae(
     """
     likelihood = Normal() if likelihood is None else likelihood
     channels, height, width = image_shape
+    planes = getattr(likelihood, "numbers", 1) * channels  # what a head does not say of itself is as for most
     backbone = network.encoder(image_shape)
     encoder = nn.Sequential(backbone, posterior(backbone.out_features, latent_dim))
-    decoder = nn.Sequential(network.decoder((likelihood.numbers * channels, height, width), latent_dim), likelihood)
-    if start is not None and network.starts_at_pca and has_line(likelihood):
+    decoder = nn.Sequential(network.decoder((planes, height, width), latent_dim), likelihood)
+    lines = network.starts_at_pca and has_line(likelihood) and has_head(encoder[-1], latent_dim)
+    if start is not None and lines:
         start_at_probabilistic_pca(encoder, decoder, start)
-    elif start is not None and network.starts_at_mean:
+    elif start is not None and network.starts_at_mean and hasattr(likelihood, "unlink"):
         start_at_mean(encoder, decoder, start)
     if prior is None:
         prior = StandardNormal(latent_dim)

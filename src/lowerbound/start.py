@@ -59,8 +59,20 @@ def start_at_mean(encoder: Any, decoder: Any, pca: PCA) -> None:
     decoder[0].bias.bias.copy_(decoder[-1].unlink(mean))
 
 
+def has_head(posterior: Any, latent_dim: int) -> bool:
+    """Whether a posterior head is one linear layer that puts out K means first and log-scales next, as those here do.
+
+    Of a head of the user's own that is a guess; where it is wrong, training starts elsewhere and learns the rest.
+    """
+    linear = getattr(posterior, "linear", None)
+    enough = isinstance(posterior, IsotropicNormal) or getattr(linear, "out_features", 0) >= 2 * latent_dim
+    return isinstance(linear, nn.Linear) and enough and linear.bias is not None
+
+
 def has_line(likelihood: Any) -> bool:
     """Whether the mean of p(x|z) is the decoder's image itself, so that probabilistic PCA is among its models."""
+    if not (hasattr(likelihood, "unlink") and hasattr(likelihood, "set_scale")):
+        return False  # a head of the user's own, that says nothing of the kind
     levels = torch.linspace(0, 1, 5).view(1, 1, 5)
     return bool(torch.equal(likelihood.unlink(levels)[:1], levels))
 

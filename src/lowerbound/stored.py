@@ -64,7 +64,7 @@ class StoredModel:
         """The untrained model, its random weights fixed by the seed; started at a PCA where its network can be.
 
         Args:
-            start: A PCA with K components.
+            start: A PCA with K components; a user's function gets it where it has an argument of that name.
             outside: The user's function, for a model that one makes.
 
         Raises:
@@ -73,7 +73,7 @@ class StoredModel:
         with torch.random.fork_rng([]):
             torch.manual_seed(self.settings.seed)
             if self.recipe == OWN:
-                return self._own(self.check_outside(outside))
+                return self._own(self.check_outside(outside), start)
             build, network = RECIPES[self.recipe].build, NETWORKS[self.network]
             if build is None:
                 raise InputError(f'a model "{self.recipe}" is not trained')
@@ -98,15 +98,9 @@ class StoredModel:
             )
         return outside
 
-    def _own(self, outside: Outside) -> Autoencoder | VAE:
+    def _own(self, outside: Outside, start: PCA | None) -> Autoencoder | VAE:
         """The model that the user's function makes."""
-        try:
-            model = outside.function(self.image_shape, self.latent_dim)
-        except Exception as error:  # whatever a function of the user's may raise
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise InputError(
-                f"{outside.name} fails for images {list(self.image_shape)} and K = {self.latent_dim} ({reason}); mend it first"
-            ) from error
+        model = outside.make(self.image_shape, self.latent_dim, start)
         if not isinstance(model, Autoencoder | VAE):
             raise InputError(f"{outside.name} made a {type(model).__name__}; expected a lowerbound VAE or Autoencoder")
         if self.parts is not None and self.parts.binarise == "dynamic":

@@ -72,6 +72,16 @@ class VAE(nn.Module):
         return self.decoder[-1]
 
     @property
+    def discrete(self) -> bool:
+        """Whether p(x|z) gives probabilities, as a likelihood says of itself; else it is a density of real-valued pixels."""
+        return getattr(self.likelihood, "discrete", False)
+
+    @property
+    def binary(self) -> bool:
+        """Whether it gives probabilities to images of 0 and 1 alone."""
+        return getattr(self.likelihood, "binary", False)
+
+    @property
     def whole_batch(self) -> bool:
         """Whether its loss is of the batch, not of single images: several processes cannot share that."""
         return any(getattr(part, "whole_batch", False) for part in (self.objective, self.likelihood))
@@ -83,7 +93,7 @@ class VAE(nn.Module):
 
     def gauges(self) -> Mapping[str, Tensor]:
         """Sigma of the pixel noise, in pixel units, where it is learned: it hides behind the ELBO and carries most of it."""
-        return self.likelihood.gauges()
+        return getattr(self.likelihood, "gauges", dict)()
 
     def fit(self, images: np.ndarray, settings: Settings | None = None, **how: Any) -> VAE:
         """Train on images uint8 ``[N, C, H, W]``; more words as in ``training.run``."""
