@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from lowerbound.errors import InputError
-from lowerbound.formats import check_like, pca_like, read_json, read_tensors, to_bytes, to_json
+from lowerbound.formats import read_json, to_bytes, to_json
 from lowerbound.graphs import decoder_of, encoder_of, graphs
 from lowerbound.images import as_floats
 from lowerbound.pca import PCA
@@ -143,14 +143,7 @@ def load_exported(folder: str | Path) -> Model:
         stored = StoredModel.from_json(about)
     except (LookupError, TypeError, ValueError) as error:
         raise InputError(f"{folder / 'model.json'} does not describe a model; export it again") from error
-    tensors: Mapping[str, Any] = read_tensors(file)
-    if stored.recipe == "pca":
-        check_like(file, dict(tensors), pca_like(stored.latent_dim, stored.image_shape, dict(tensors)))
-        return PCA.from_tensors({name: tensor.numpy() for name, tensor in tensors.items()}, stored.image_shape)
-    model = stored.build()
-    check_like(file, dict(tensors), model.state_dict())
-    model.load_state_dict(tensors)
-    return model.eval()
+    return stored.load(file)
 
 
 def write_folder(out: Path, files: Mapping[str, bytes]) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "from_state",
     "pca_like",
     "read_csv",
+    "read_heads",
     "read_json",
     "read_sealed",
     "read_tensors",
@@ -59,6 +60,9 @@ def codes_table(codes: np.ndarray, names: Sequence[str] | None = None, labels: n
     return pyarrow.table(columns | {f"z{n + 1}": codes[:, n] for n in range(codes.shape[1])})
 
 
+JSON_LIMIT = 64_000_000  # bytes
+
+
 def to_json(value: object) -> bytes:
     """JSON that people can read, with a line break at its end; of file names that are no text, the bytes escaped."""
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(errors="backslashreplace")
@@ -67,27 +71,86 @@ def to_json(value: object) -> bytes:
 def read_json(file: Path) -> Any:
     """What a JSON file holds, or one line on what is wrong with it."""
     try:
+        if not file.is_file():
+            raise ValueError("it is not there")
+        if file.stat().st_size > JSON_LIMIT:
+            raise ValueError(f"it holds more than {JSON_LIMIT // 10**6} MB")
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read ({error}); the run is damaged, make it again") from error
 
 
+SEAL = "sha256"
+MOST_SAID = 20  # differences in one line
+HEADER_LIMIT = 4_000_000  # bytes; a header of ten thousand tensors has a quarter of that
+KINDS = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
 def to_bytes(tensors: dict[str, torch.Tensor]) -> bytes:
-    """Tensors as a safetensors file holds them."""
-    return safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    """Tensors as a safetensors file holds them, their hash noted in its header."""
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return safetensors.torch.save(whole, {SEAL: _hash_of(whole).hex()})
+
+
+def read_heads(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Names, types and shapes of the tensors of a safetensors file, as tensors without numbers; and what is noted beside them.
+
+    Nothing but the header is read, so that what claims to be anything large is refused before it takes any memory.
+
+    Raises:
+        InputError: No such file, or no header of one.
+    """
+    if not file.is_file():  # a pipe would be waited on for ever
+        raise InputError(f"{file} is missing; the run is damaged, make it again")
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if not 2 <= length <= min(HEADER_LIMIT, file.stat().st_size - 8):
+                raise ValueError(f"its header claims {length:,} bytes")
+            told = json.loads(stream.read(length).decode())
+        noted = told.pop("__metadata__", {})
+        heads = {
+            name: torch.empty(head["shape"], dtype=KINDS[head["dtype"]], device="meta") for name, head in told.items()
+        }
+        return heads, {str(name): str(value) for name, value in noted.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
+        raise InputError(f"{file} is no whole safetensors file ({_said(error)}); make the run again") from error
 
 
 def read_tensors(file: Path) -> dict[str, torch.Tensor]:
-    """What a safetensors file holds, or one line on what is wrong with it."""
+    """What a safetensors file holds, held to its hash where it notes one; or one line on what is wrong with it."""
+    heads, noted = read_heads(file)
     try:
-        return safetensors.torch.load(file.read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f"{file} is missing; the run is damaged, make it again") from error
+        tensors = safetensors.torch.load(file.read_bytes())
+        if {name: _kind(each) for name, each in tensors.items()} != {name: _kind(each) for name, each in heads.items()}:
+            raise ValueError("its header names a tensor twice")
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(f"{file} is no whole safetensors file ({error}); make the run again") from error
+        raise InputError(f"{file} is no whole safetensors file ({_said(error)}); make the run again") from error
+    if SEAL in noted and noted[SEAL] != _hash_of(tensors).hex():
+        raise _damaged(file)
+    return tensors
 
 
-SEAL = "sha256"
+def _damaged(file: Path) -> InputError:
+    return InputError(
+        f"{file} is damaged (its content has another sha256 than when it was written); make the run again"
+    )
+
+
+def _said(error: Exception) -> str:
+    """What an error says, in one line of bounded length."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def sealed(tensors: dict[str, torch.Tensor]) -> Callable[[Path], None]:
@@ -100,7 +163,7 @@ def sealed(tensors: dict[str, torch.Tensor]) -> Callable[[Path], None]:
         OSError: When it writes: no room, or no right to write there.
     """
     whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    whole[SEAL] = _hash_of(whole)
+    whole[SEAL] = _as_tensor(_hash_of(whole))
 
     def write(file: Path) -> None:
         try:
@@ -122,19 +185,24 @@ def read_sealed(file: Path) -> dict[str, torch.Tensor]:
     """
     tensors = read_tensors(file)
     seal = tensors.pop(SEAL, None)
-    if seal is not None and not torch.equal(seal, _hash_of(tensors)):
+    if seal is not None and not torch.equal(seal, _as_tensor(_hash_of(tensors))):
         raise InputError(f"{file} is damaged (its content has another sha256 than when it was written)")
     return tensors
 
 
-def _hash_of(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
-    """SHA-256 over all tensors in the order of their names, uint8 ``[32]``."""
+def _hash_of(tensors: dict[str, torch.Tensor]) -> bytes:
+    """SHA-256 over all tensors in the order of their names."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
+        digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode(errors="backslashreplace"))
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return torch.tensor(list(digest.digest()), dtype=torch.uint8)
+    return digest.digest()
+
+
+def _as_tensor(digest: bytes) -> torch.Tensor:
+    """A hash as a tensor, uint8 ``[32]``."""
+    return torch.tensor(list(digest), dtype=torch.uint8)
 
 
 def from_state(state: State) -> dict[str, torch.Tensor]:
@@ -172,14 +240,17 @@ def to_state(file: Path, tensors: dict[str, torch.Tensor]) -> State:
 
 
 def check_like(file: Path, tensors: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    """Refuse tensors of other names, shapes or types of number than a model has."""
+    """Refuse tensors of other names, shapes or types of number than a model has, and say each difference."""
     found, wanted = ({name: _kind(tensor) for name, tensor in each.items()} for each in (tensors, expected))
-    for name in sorted(found.keys() | wanted.keys()):
-        if found.get(name) != wanted.get(name):
-            raise InputError(
-                f"{file} is not of this model: {name} is {found.get(name, 'missing')}, "
-                f"expected {wanted.get(name, 'no such tensor')}; make the run again"
-            )
+    wrong = [
+        f"{name[:80]} is {found.get(name, 'missing')}, expected {wanted.get(name, 'no such tensor')}"
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+    ]
+    if wrong:
+        more = [f"and {len(wrong) - MOST_SAID} more"] if len(wrong) > MOST_SAID else []
+        said = ", ".join([*wrong[:MOST_SAID], *more])
+        raise InputError(f"{file} is not of this model: {said}; make the run again")
 
 
 def _kind(tensor: torch.Tensor) -> str:
@@ -191,7 +262,7 @@ def pca_like(
 ) -> dict[str, torch.Tensor]:
     """Tensors as a PCA of this K has them; the length of its spectrum is its own, and bounds of it are there or not."""
     pixels = math.prod(image_shape)
-    spectrum = tensors["variances"].numel() if "variances" in tensors else 0
+    spectrum = min(tensors["variances"].numel(), pixels) if "variances" in tensors else 0
     bounds = {"residuals": [max(spectrum, latent_dim)]} if "residuals" in tensors else {}
     shapes = {
         "mean": [pixels],

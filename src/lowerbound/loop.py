@@ -86,6 +86,8 @@ class Loop:
         processes: Processes,
         watch: Watch | None = None,
     ) -> None:
+        if not len(pixels):
+            raise InputError("there are no images to learn from; expected at least 1, as uint8 [N, C, H, W]")
         if processes.size > 1 and getattr(model, "whole_batch", False):
             raise InputError(
                 "the loss of this model is a statistic of the whole batch, which several processes do not share; train it with "

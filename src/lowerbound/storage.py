@@ -33,8 +33,6 @@ from lowerbound.autoencoder import Autoencoder
 from lowerbound.errors import InputError, nearest
 from lowerbound.film import Film
 from lowerbound.formats import (
-    check_like,
-    pca_like,
     read_csv,
     read_json,
     read_tensors,
@@ -107,8 +105,7 @@ class Run:
         path = Path(path)
         file = path / "run.json"
         if not file.is_file():
-            what = "is no run folder (it has no run.json)" if path.is_dir() else "does not exist"
-            raise InputError(f"{path} {what}; expected what `lowerbound compare` or `lowerbound train` wrote")
+            raise InputError(f"{path} {_what_it_is(path)}; expected what `lowerbound compare` or `lowerbound train` wrote")
         run = cls(path, read_json(file), outside)
         run._check()
         if run.about["status"] != "complete" and not unfinished:
@@ -343,24 +340,18 @@ class Run:
         """
         return checkpoints.load(self.folder(stored), model, warn)
 
-    def load(self, stored: StoredModel) -> Model:
+    def load(self, stored: StoredModel, *, allow_nonfinite: bool = False) -> Model:
         """A model with its weights.
+
+        Args:
+            stored: Which model.
+            allow_nonfinite: Whether weights that are NaN or infinite will do: to see what is wrong with them.
 
         Raises:
             InputError: Weights that are missing, damaged, not finite, or not of this model.
         """
         file = self.folder(stored) / "model.safetensors"
-        tensors = read_tensors(file)
-        bad = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
-        if bad:
-            raise InputError(f"{file} holds numbers that are not finite ({bad[0]}); train the model again")
-        if stored.recipe == "pca":
-            check_like(file, tensors, pca_like(stored.latent_dim, stored.image_shape, tensors))
-            return PCA.from_tensors({name: tensor.numpy() for name, tensor in tensors.items()}, stored.image_shape)
-        model = stored.build(outside=self.outside)
-        check_like(file, tensors, model.state_dict())
-        model.load_state_dict(tensors)
-        return model.eval()
+        return stored.load(file, self.outside, allow_nonfinite=allow_nonfinite)
 
     def history(self, stored: StoredModel) -> History:
         """What was measured at every training batch; empty for PCA."""
@@ -380,3 +371,16 @@ class Run:
         if not whole:
             raise InputError(f"{file} is not as lowerbound wrote it; the run is damaged, make it again")
         return rows
+
+
+def _what_it_is(path: Path) -> str:
+    """In place of a run: a folder of something else, a file, or nothing, perhaps with a run of a like name beside it."""
+    if path.is_dir():
+        return "is no run folder (it has no run.json)"
+    if path.exists():
+        return "is a file, no run folder"
+    with contextlib.suppress(OSError):
+        runs = [file.parent.name for file in path.parent.glob("*/run.json")]
+        if near := nearest(path.name, runs):
+            return f"does not exist{near}"
+    return "does not exist"

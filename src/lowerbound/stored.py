@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from lowerbound.autoencoder import Autoencoder
 from lowerbound.binarise import Binarised
 from lowerbound.eigen import MOST_NUMBERS
 from lowerbound.errors import InputError
+from lowerbound.formats import check_like, pca_like, read_heads, read_tensors
 from lowerbound.outside import Outside
 from lowerbound.parts import Parts
 from lowerbound.pca import PCA
@@ -107,6 +109,27 @@ class StoredModel:
             model.objective = Binarised(model.objective)
         return model
 
+    def load(self, file: Path, outside: Outside | None = None, *, allow_nonfinite: bool = False) -> Model:
+        """The model with its weights, which are held to it before any of them is read.
+
+        Args:
+            file: Of its weights.
+            outside: The user's function, for a model that one makes.
+            allow_nonfinite: Whether weights that are NaN or infinite will do.
+
+        Raises:
+            InputError: Weights that are missing, damaged, not finite, or not of this model.
+        """
+        heads = read_heads(file)[0]
+        if self.recipe == "pca":
+            check_like(file, heads, pca_like(self.latent_dim, self.image_shape, heads))
+            tensors = _finite(file, allow_nonfinite=allow_nonfinite)
+            return PCA.from_tensors({name: tensor.numpy() for name, tensor in tensors.items()}, self.image_shape)
+        model = self.build(outside=outside)
+        check_like(file, heads, model.state_dict())
+        model.load_state_dict(_finite(file, allow_nonfinite=allow_nonfinite))
+        return model.eval()
+
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON holds it."""
         parts = (self.parts or Parts()).to_json()
@@ -134,3 +157,12 @@ class StoredModel:
         if not (channels in (1, 3) and 1 <= model.latent_dim <= pixels and model.latent_dim * pixels <= MOST_NUMBERS):
             raise ValueError(f"{model.name} of images {shape}")
         return model
+
+
+def _finite(file: Path, *, allow_nonfinite: bool) -> dict[str, torch.Tensor]:
+    """The tensors of a file, all their numbers finite unless others are allowed."""
+    tensors = read_tensors(file)
+    bad = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if bad and not allow_nonfinite:
+        raise InputError(f"{file} holds numbers that are not finite ({', '.join(bad[:9])}); train the model again")
+    return tensors
