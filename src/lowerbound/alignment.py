@@ -7,7 +7,9 @@ is 1 for an image and its shifted copy, and falls as details differ.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +19,7 @@ from torch.nn import functional
 
 from lowerbound.images import as_floats
 
-__all__ = ["crop", "residuals", "shift"]
+__all__ = ["KEPT", "crop", "residuals", "shift"]
 
 KEPT = (1.0, 0.95, 0.9, 0.85, 0.8)  # of either side of an image, when a piece of it is looked at
 LONGEST = 32  # pixels of the longer side on which images are compared
@@ -26,12 +28,13 @@ NOISE = 1 / 255  # a standard deviation below it is rounding
 
 
 @torch.no_grad()
-def residuals(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def residuals(first: np.ndarray, second: np.ndarray, kept: Sequence[float] = KEPT) -> np.ndarray:
     """One minus the correlation of pairs of images at their best shift and zoom: 0 for copies, about 1 for strangers.
 
     Args:
         first: ``[n, C, H, W]``, 8-bit or float in [0, 1].
         second: What they are compared with, one by one.
+        kept: Shares of either side of the pieces that are looked at; (1.0,) for no zoom, at a ninth of the time.
 
     Returns:
         Numbers from 0 to 2, ``[n]``.
@@ -43,54 +46,78 @@ def residuals(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         (True, True)
     """
     a, b = (_small(torch.from_numpy(as_floats(each))) for each in (first, second))
-    ours, theirs = ([_Side.of(crop(each, kept)) for kept in KEPT] for each in (a, b))
-    best = _best_shift(ours[0], theirs[0])
-    for place in range(1, len(KEPT)):
-        best = torch.maximum(best, _best_shift(ours[place], theirs[0]))
-        best = torch.maximum(best, _best_shift(ours[0], theirs[place]))
+    middles, wholes = _Middle.of(a), _Whole.of(b)
+    best = _best_shift(middles, wholes)
+    for share in kept:
+        if share != 1:
+            best = torch.maximum(best, _best_shift(_Middle.of(crop(a, share)), wholes))
+            best = torch.maximum(best, _best_shift(middles, _Whole.of(crop(b, share))))
     return 1 - best.double().numpy()
 
 
-class _Side(NamedTuple):
-    """What all shifts of a set of images need, found once.
+class _Middle(NamedTuple):
+    """The middles of some images, which are laid on others.
 
     Attributes:
-        spectrum: Of the images, ``[n, C, H, W // 2 + 1]``.
-        middle: The conjugate spectrum of their middles, less the mean, at the top left.
+        spectrum: The conjugate spectrum of the middles, less their mean, at the top left, ``[n, C, H, W // 2 + 1]``.
         length: Of the middles, ``[n]``.
-        lengths: Of every part of the size of the middle, less its mean, ``[n, shifts, shifts]``.
     """
 
     spectrum: Tensor
-    middle: Tensor
     length: Tensor
-    lengths: Tensor
 
     @classmethod
-    def of(cls, images: Tensor) -> _Side:
+    def of(cls, images: Tensor) -> _Middle:
         """Those of images ``[n, C, H, W]``."""
         height, width = images.shape[2:]
-        down, right = (min(max(1, math.ceil(REACH * side)), (side - 1) // 2) for side in (height, width))
+        down, right = _reach(height), _reach(width)
         middle = images[:, :, down : height - down, right : width - right]
         middle = middle - middle.mean((1, 2, 3), keepdim=True)
-        size, values = list(middle.shape[2:]), middle[0].numel()
-        sums, squares = (
-            functional.avg_pool2d(each.mean(1, keepdim=True), size, stride=1)[:, 0]
-            for each in (images, images.square())
-        )
-        return cls(
-            torch.fft.rfft2(images),
-            torch.fft.rfft2(middle, s=(height, width)).conj(),
-            (middle.square().sum((1, 2, 3)) + NOISE**2 * values).sqrt(),
-            ((squares - sums.square()).clamp(min=0) * values + NOISE**2 * values).sqrt(),
-        )
+        length = (middle.square().sum((1, 2, 3)) + NOISE**2 * middle[0].numel()).sqrt()
+        return cls(torch.fft.rfft2(middle, s=(height, width)).conj(), length)
 
 
-def _best_shift(x: _Side, y: _Side) -> Tensor:
+class _Whole(NamedTuple):
+    """Images on which the middles of others are laid.
+
+    Attributes:
+        spectrum: Of the images, ``[n, C, H, W // 2 + 1]``.
+        lengths: Of every part of the size of a middle, less its mean, ``[n, shifts, shifts]``.
+        size: H and W.
+    """
+
+    spectrum: Tensor
+    lengths: Tensor
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, images: Tensor) -> _Whole:
+        """Those of images ``[n, C, H, W]``."""
+        size = (images.shape[2], images.shape[3])
+        rows, columns = map(_sums, size)
+        values = int(rows[0].sum() * columns[0].sum()) * images.shape[1]
+        sums, squares = (rows @ each.sum(1) @ columns.T for each in (images, images.square()))
+        lengths = ((squares - sums.square() / values).clamp(min=0) + NOISE**2 * values).sqrt()
+        return cls(torch.fft.rfft2(images), lengths, size)
+
+
+def _best_shift(x: _Middle, y: _Whole) -> Tensor:
     """The highest correlation of the middles of some images with as large a part of others, ``[n]``."""
-    products = torch.fft.irfft2((y.spectrum * x.middle).sum(1))
+    products = torch.fft.irfft2((y.spectrum * x.spectrum).sum(1), s=y.size)
     _, down, right = y.lengths.shape
     return (products[:, :down, :right] / (x.length[:, None, None] * y.lengths)).amax((1, 2))
+
+
+def _reach(side: int) -> int:
+    """How many pixels one image may lie from the other along a side."""
+    return min(max(1, math.ceil(REACH * side)), (side - 1) // 2)
+
+
+@functools.cache
+def _sums(side: int) -> Tensor:
+    """What sums the pixels of a side that a middle covers at every shift, ``[shifts, side]``: a sum is a product."""
+    shifts = 2 * _reach(side) + 1
+    return torch.stack([((torch.arange(side) - n) % side < side - shifts + 1).float() for n in range(shifts)])
 
 
 def _small(images: Tensor) -> Tensor:
@@ -121,7 +148,14 @@ def crop(images: Tensor, kept: float, corner: tuple[float, float] = (0.5, 0.5)) 
         return images
     top, left = round(corner[0] * (height - down)), round(corner[1] * (width - right))
     piece = images[:, :, top : top + down, left : left + right]
-    return functional.interpolate(piece, [height, width], mode="bicubic", align_corners=False)
+    return _enlarging(down, height).to(images) @ piece @ _enlarging(right, width).to(images).T
+
+
+@functools.cache
+def _enlarging(short: int, long: int) -> Tensor:
+    """What makes so many rows of so few, bicubically, ``[long, short]``: two products are ten times as fast as a filter."""
+    rows = torch.eye(short)[None, None]
+    return functional.interpolate(rows, [long, short], mode="bicubic", align_corners=False)[0, 0]
 
 
 def shift(images: Tensor, down: int, right: int) -> Tensor:

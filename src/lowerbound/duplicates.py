@@ -3,15 +3,15 @@
 Exact copies have the same pixels. Near ones are looked for in three steps.
 
 1. *Candidates.* The codes of every image, and of the image shifted and cut a little, are held against the codes of all others:
-   its few nearest are its candidates.
-2. *Pixels.* Each candidate pair is compared at its best shift and zoom (``alignment.py``): its residual is one minus the
-   correlation there.
+   its few nearest are its candidates. A pair is suspicious by how much nearer it lies than the farthest candidate of its image.
+2. *Pixels.* Pairs are compared at their best shift and zoom (``alignment.py``): the residual is one minus the correlation
+   there. Of very many pairs only the most suspicious are compared, and some drawn at random, which stand for the others.
 3. *A threshold that the images set themselves.* Two handwritten ones are alike although nobody copied them, so that no
    residual means a copy everywhere. Each pair's residual is divided by the usual one of its two images (the median over the
-   candidates of the one that has more like it). The logarithms of these ratios fall off exponentially towards the low end, at
-   a rate that is read off between their 20 % and 5 % quantiles. The threshold is where ``FALSE`` pairs of distinct images would
-   be expected below it; it is found again without the copies it gave, until nothing changes. A copy's correlation is 0.8 at
-   least.
+   nearest of the one that has more like it, at their best shift). The logarithms of these ratios fall off exponentially towards
+   the low end, at a rate that is read off between their 20 % and 5 % quantiles. The threshold is where ``FALSE`` pairs of
+   distinct images would be expected below it; it is found again without the copies it gave, until nothing changes. A copy's
+   correlation is 0.8 at least.
 
 Pairs make groups: what is a copy of a copy belongs together.
 """
@@ -19,29 +19,29 @@ Pairs make groups: what is a copy of a copy belongs together.
 from __future__ import annotations
 
 import hashlib
-import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from lowerbound.alignment import crop, residuals, shift
+from lowerbound.alignment import KEPT, crop, residuals, shift
 from lowerbound.errors import InputError
 from lowerbound.gallery import Pixels, blocks_of
 from lowerbound.images import as_floats
-from lowerbound.neighbours import search
+from lowerbound.neighbours import exact, without_itself
 from lowerbound.progress import Progress, quiet
 
 __all__ = ["Duplicates", "Group", "duplicates", "exact_copies"]
 
 CANDIDATES = 5  # of each image and of each of its variants
-FALSE = 0.25  # pairs of distinct images that are expected below the threshold, among all that are compared
+FALSE = 0.25  # pairs of distinct images that are expected below the threshold, among all candidates
 LEAST = 0.8  # correlation
 PAIRS = 256  # compared at a time
-MOST_PAIRS = (
-    2 * 10**10
-)  # codes that are compared one by one; beyond, each image is looked for as it is, not shifted or cut
+MOST_COMPARED = 50_000  # pairs, and as many as there are images: the most suspicious
+DRAWN = 20_000  # of the others
+MOST_PAIRS = 2 * 10**11  # of codes; beyond, each image is looked for as it is, not shifted or cut
 FEW = 200  # pairs, below which they do not tell how alike images are that are no copies
 USUAL = 0.1  # the threshold then
 MOVED = 0.07  # of a side
@@ -68,7 +68,7 @@ class Duplicates:
 
     Attributes:
         groups: Of two or more images each.
-        pairs: How many pairs were compared in pixels.
+        pairs: How many pairs were compared in pixels at every shift and zoom.
         threshold: The ratio of residuals below which a pair is a copy.
     """
 
@@ -104,12 +104,14 @@ def duplicates(model: Any, images: Pixels, *, progress: Progress = quiet) -> Dup
         raise InputError("there are no images to compare; expected at least 1")
     of = exact_copies(images, progress)
     firsts = np.unique(of)
-    pairs = _candidates(model, images, firsts, progress)
-    found = _compared(images, firsts, pairs, progress)
-    ratios = _ratios(pairs, found, len(firsts))
-    threshold = _threshold(ratios)
+    pairs, suspicion, nearest = _candidates(model, images, firsts, progress)
+    kept, drawn = _to_compare(suspicion, len(firsts))
+    some = pairs[kept]
+    found = _compared(images, firsts, some, KEPT, "comparing pixels", progress)
+    ratios = np.log(found) - _usual(images, firsts, some, nearest, progress)
+    threshold = _threshold(ratios[drawn], len(pairs))
     near = (ratios <= threshold) & (found <= 1 - LEAST)
-    return Duplicates(_groups(of, firsts, pairs[near], 1 - found[near]), len(pairs), float(np.exp(threshold)))
+    return Duplicates(_groups(of, firsts, some[near], 1 - found[near]), len(some), float(np.exp(threshold)))
 
 
 def exact_copies(images: Pixels, progress: Progress = quiet) -> np.ndarray:
@@ -132,29 +134,50 @@ def exact_copies(images: Pixels, progress: Progress = quiet) -> np.ndarray:
 # Candidates
 
 
-def _candidates(model: Any, images: Pixels, firsts: np.ndarray, progress: Progress) -> np.ndarray:
-    """Pairs ``[n, 2]`` of numbers in ``firsts``, the smaller first, whose codes lie near each other."""
+def _candidates(
+    model: Any, images: Pixels, firsts: np.ndarray, progress: Progress
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs whose codes lie near each other, as numbers in ``firsts``; how suspicious they are; the nearest of each image.
+
+    Returns:
+        Pairs ``[n, 2]``, the smaller number first; the distance of each over the usual one, ``[n]``, small where it is
+        suspicious; the nearest of each image as it is, ``[M, candidates]``.
+    """
     count = len(firsts)
     if count < 2:
-        return np.empty((0, 2), np.int64)
+        return np.empty((0, 2), np.int64), np.empty(0), np.empty((count, 0), np.int64)
     codes = _codes(model, images, firsts, 0, progress)
-    variants = 1 if count**2 * len(VARIANTS) > MOST_PAIRS else len(VARIANTS)
-    keys = np.empty(0, np.int64)
-    for variant in range(variants):
+    keys, suspicion, nearest = [], [], np.empty(0)
+    for variant in range(1 if count**2 * len(VARIANTS) > MOST_PAIRS else len(VARIANTS)):
         queries = codes if variant == 0 else _codes(model, images, firsts, variant, progress)
-        nearest = search(queries, codes, CANDIDATES + 1, progress=progress).positions
-        mine = np.repeat(np.arange(count), nearest.shape[1])
-        low, high = np.minimum(mine, nearest.ravel()), np.maximum(mine, nearest.ravel())
-        keys = np.union1d(keys, (low * count + high)[low < high])
-    return np.stack([keys // count, keys % count], axis=1)
+        most = min(CANDIDATES + 1, count)
+        positions, far = without_itself(*exact(queries, codes, most, progress, precision=np.float32))
+        nearest = positions if variant == 0 else nearest
+        usual = np.maximum(far[:, -1], np.quantile(far[:, -1], 0.1))  # for images whose candidates are all their copies
+        mine = np.repeat(np.arange(count), most - 1)
+        keys.append(np.minimum(mine, positions.ravel()) * count + np.maximum(mine, positions.ravel()))
+        suspicion.append((far / np.maximum(usual, 1e-12)[:, None]).ravel())
+    everything, values = np.concatenate(keys), np.concatenate(suspicion)
+    order = np.lexsort((values, everything))
+    pair, place = np.unique(everything[order], return_index=True)
+    return np.stack([pair // count, pair % count], axis=1), values[order][place], nearest
 
 
+def _to_compare(suspicion: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which pairs are compared, and which of those say how alike images are that are no copies: all, where they are few."""
+    most = max(MOST_COMPARED, count)
+    if len(suspicion) <= most + DRAWN:
+        return np.arange(len(suspicion)), np.arange(len(suspicion))
+    drawn = np.random.default_rng(0).permutation(len(suspicion))[:DRAWN]
+    kept = np.union1d(drawn, np.argpartition(suspicion, most)[:most])
+    return kept, np.searchsorted(kept, np.sort(drawn))
+
+
+# What comes from above comes from below to another image: a shift each way is enough.
 VARIANTS = (
     lambda x: x,
     lambda x: shift(x, _pixels(x), 0),
-    lambda x: shift(x, -_pixels(x), 0),
     lambda x: shift(x, 0, _pixels(x)),
-    lambda x: shift(x, 0, -_pixels(x)),
     lambda x: crop(x, 0.86),
 )
 
@@ -179,41 +202,46 @@ def _codes(model: Any, images: Pixels, firsts: np.ndarray, variant: int, progres
 # Pixels, and the threshold
 
 
-def _compared(images: Pixels, firsts: np.ndarray, pairs: np.ndarray, progress: Progress) -> np.ndarray:
+def _compared(
+    images: Pixels, firsts: np.ndarray, pairs: np.ndarray, kept: Sequence[float], task: str, progress: Progress
+) -> np.ndarray:
     """The residual of each pair ``[n]``."""
     found = np.empty(len(pairs))
-    with progress("comparing pixels", len(pairs)) as advance:
+    with progress(task, len(pairs)) as advance:
         for start in range(0, len(pairs), PAIRS):
             some = firsts[pairs[start : start + PAIRS]]
-            found[start : start + PAIRS] = residuals(images[some[:, 0]], images[some[:, 1]])
+            found[start : start + PAIRS] = residuals(images[some[:, 0]], images[some[:, 1]], kept)
             advance(len(some), "")
     return np.clip(found, 1e-4, 2)  # rounding to 8 bits makes residuals below that mean nothing
 
 
-def _ratios(pairs: np.ndarray, found: np.ndarray, count: int) -> np.ndarray:
-    """Logarithm of each pair's residual over the usual one of its images, ``[n]``."""
+def _usual(
+    images: Pixels, firsts: np.ndarray, pairs: np.ndarray, nearest: np.ndarray, progress: Progress
+) -> np.ndarray:
+    """Logarithm of the usual residual of each pair's images, the smaller of the two, ``[n]``."""
     if not len(pairs):
         return np.empty(0)
-    both, values = np.concatenate([pairs[:, 0], pairs[:, 1]]), np.log(np.concatenate([found, found]))
-    order = np.argsort(both, kind="stable")
-    begins = np.searchsorted(both[order], np.arange(count + 1))
-    usual = np.full(count, np.nan)
-    for image, (begin, end) in enumerate(itertools.pairwise(begins)):
-        if begin < end:
-            usual[image] = np.median(values[order[begin:end]])
-    usual = np.maximum(usual, np.nanquantile(usual, 0.1))  # for images whose candidates are their copies, most of them
-    return np.log(found) - np.minimum(usual[pairs[:, 0]], usual[pairs[:, 1]])
+    asked = np.unique(pairs)
+    both = np.stack([np.repeat(asked, nearest.shape[1]), nearest[asked].ravel()], axis=1)
+    keys, back = np.unique(np.sort(both, axis=1) @ [len(firsts), 1], return_inverse=True)
+    distinct = np.stack(np.divmod(keys, len(firsts)), axis=1)
+    found = np.log(_compared(images, firsts, distinct, (1.0,), "what is usual", progress))
+    medians = np.median(found[back].reshape(len(asked), -1), axis=1)
+    usual = np.full(len(firsts), np.inf)
+    usual[asked] = np.maximum(medians, np.quantile(medians, 0.1))  # for images whose nearest are their copies
+    return usual[pairs].min(1)
 
 
-def _threshold(ratios: np.ndarray) -> float:
-    """Below which logarithm of a ratio a pair is a copy."""
+def _threshold(ratios: np.ndarray, pairs: int) -> float:
+    """Below which logarithm of a ratio a pair is a copy, by some of so many pairs."""
     threshold, before = float(np.log(USUAL)), np.nan
     if len(ratios) < FEW:
         return threshold
     for _ in range(10):
         distinct = ratios[ratios > threshold]
         high, low = np.quantile(distinct, [0.2, 0.05])
-        tail = low - (high - low) / np.log(4) * np.log(0.05 * len(distinct) / FALSE)
+        number = pairs * len(distinct) / len(ratios)
+        tail = low - (high - low) / np.log(4) * np.log(0.05 * number / FALSE)
         threshold, before = float(min(tail, np.log(0.5))), threshold
         if threshold == before:
             break
