@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from lowerbound import devices, recipes
-from lowerbound.devices import check_precision, choose_device, feeder, made_for_bfloat16, quickened
+from lowerbound.devices import (
+    check_precision,
+    choose_device,
+    feeder,
+    made_for_bfloat16,
+    quickened,
+    seeded,
+    shared_by_threads,
+)
 from lowerbound.errors import InputError
 from lowerbound.settings import Settings
 from lowerbound.training import run
@@ -95,3 +103,35 @@ def test_training_on_a_card_agrees_with_the_processor():
         for device in (CPU, torch.device("cuda"))
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.fixture
+def three_threads():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("three_threads")
+@pytest.mark.parametrize(("device", "weights", "threads"), [("cpu", 1_000, 1), ("cpu", 10**6, 3), ("cuda", 1_000, 3)])
+def test_small_steps_are_left_to_one_thread_and_the_others_come_back(device, weights, threads):
+    with shared_by_threads(torch.device(device), weights, images=100):
+        assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_training_leaves_the_threads_as_they_were():
+    seen = []
+    run(model(), IMAGES, Settings(epochs=1), watch=lambda *_: seen.append(torch.get_num_threads()))
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == 3
+
+
+def test_seeds_of_a_device_are_those_of_torch():
+    drawn = []
+    for seed in (seeded, lambda _, number: torch.manual_seed(number)):
+        seed(CPU, 2**62 + 3)
+        drawn.append(torch.randn(5))
+    assert torch.equal(*drawn)

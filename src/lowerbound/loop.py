@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from lowerbound.devices import feeder
+from lowerbound.devices import feeder, seeded
 from lowerbound.errors import DivergedError, InputError
 from lowerbound.order import NOISE, Order, seed_of
 from lowerbound.pace import pace_of
@@ -179,7 +179,7 @@ class Loop:
         rate = settings.schedule(min(1.0, state.fraction + self.pace.stride / 2))
         for group in self.optimizer.param_groups:
             group["lr"] = state.rate * settings.learning_rate * rate * group["part"]
-        torch.manual_seed(seed_of(settings.seed, NOISE, state.step))
+        seeded(self.processes.device, seed_of(settings.seed, NOISE, state.step))
         fraction = (
             1.0 if settings.begin else state.fraction
         )  # trained on, a model is past what its objective began with

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lowerbound.devices import quickened, random_numbers_of
+from lowerbound.devices import quickened, random_numbers_of, shared_by_threads
 from lowerbound.heap import kept
 from lowerbound.images import on_disk
 from lowerbound.interruption import deferred
@@ -66,9 +66,11 @@ def run(
     """
     processes = Alone(device) if processes is None else processes
     keep = in_memory(model) if keep is None else keep
+    weights = sum(each.numel() for each in model.parameters())
     with (
         random_numbers_of(processes.device),  # the caller's random numbers stay as they were
         quickened(model, processes.device, settings.precision, compiled=settings.compiled),
+        shared_by_threads(processes.device, weights, settings.batch_size // processes.size),
         kept(),
         deferred() as asked,
     ):
