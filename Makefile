@@ -2,20 +2,23 @@
 # The virtual environment is made once and again when the pinned versions change.
 
 PYTHON ?= python3
-BIN := .venv/bin
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 READY := .venv/.ready
+OLDEST := .venv-oldest
 # Two processes of one thread each: the tests are many small ones.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
-.PHONY: demo check test soak bench lab lessons pages clean
+.PHONY: demo check test soak bench docs lab lessons pages lint dist release-check oldest clean
 
 demo: $(READY)
 	$(BIN)/lowerbound compare digits
 
-check: $(READY)
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+check: lint
 	$(PYTEST) -m "not slow and not soak"
 
 test: check
@@ -33,8 +36,26 @@ lessons: $(READY)
 pages: lab
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reference_pages
 
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 bench: $(READY)
 	$(BIN)/python -m benchmarks.quality
+
+# What is given away: dist/*.tar.gz, and the wheel that is built from it.
+dist: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build
+
+# Builds both, installs the wheel where there is nothing else, and runs the fast tests against it from another folder.
+release-check: $(READY)
+	$(BIN)/python tests/release_check.py
+
+# The fast tests with the oldest versions that pyproject.toml allows.
+oldest:
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/$(notdir $(BIN))/python -m pip install --quiet --constraint constraints-oldest.txt --editable . --group test
+	OMP_NUM_THREADS=1 $(OLDEST)/$(notdir $(BIN))/python -m pytest -q -n 2 -m "not slow and not soak" $(OLDEST_TESTS)
 
 $(READY): constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "lowerbound needs Python 3.11 or newer; give one as make PYTHON=...")'
@@ -44,4 +65,4 @@ $(READY): constraints.txt pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv $(OLDEST) dist .pytest_cache .ruff_cache .hypothesis

@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 class Block(NamedTuple):
     """Some images of a stream, one after another.
 
-    Args:
+    Attributes:
         pixels: Of those that could be read, uint8 ``[n, C, H, W]``.
         at: Their positions in the stream, integers ``[n]``.
         stop: The position after the last one, readable or not.
