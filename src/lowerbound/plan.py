@@ -78,7 +78,7 @@ class Plan:
     ks: tuple[int, ...]
     models: tuple[str, ...] = FOUR
     network: str = DEFAULT
-    epochs: int | None = None
+    epochs: float | None = None
     seed: int = 0
     seeds: int = 1
     style: str = "plain"
@@ -120,7 +120,7 @@ class Plan:
                 )
         if self.parts.get("likelihood") == "bernoulli":
             _check_binary(images)
-        if self.epochs is not None and self.epochs < 1:
+        if self.epochs is not None and self.epochs <= 0:
             raise InputError(f"epochs is {self.epochs}; expected at least 1")
 
     def stored(self, images: ImageSet) -> list[StoredModel]:

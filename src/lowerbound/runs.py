@@ -6,19 +6,31 @@ is one more class, here above both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
+from lowerbound.autoencoder import Autoencoder
 from lowerbound.comparison import begin, go_on
+from lowerbound.errors import InputError
+from lowerbound.images import ImageSet
+from lowerbound.outside import load_function
 from lowerbound.plan import FOUR, Plan, choose_k
 from lowerbound.progress import Progress, quiet
+from lowerbound.settings import Settings
 from lowerbound.showing import HEIGHT, show
 from lowerbound.sources import load
+from lowerbound.state import State
 from lowerbound.storage import Run
+from lowerbound.stored import OWN
+from lowerbound.vae import VAE
 
-__all__ = ["LiveRun", "compare", "open_run"]
+__all__ = ["LiveRun", "compare", "keep_run", "open_run"]
 
 
 class LiveRun(Run):
@@ -116,3 +128,69 @@ def compare(
     run = begin(images, plan, out, size=size, data_dir=data_dir, insight=insight)
     go_on(run, images, progress=progress)
     return LiveRun(run.path, run.about)
+
+
+def keep_run(
+    model: Autoencoder | VAE,
+    images: ImageSet,
+    recipe: str,
+    history: Mapping[str, Sequence[float] | np.ndarray],
+    *,
+    settings: Settings | None = None,
+    seconds: float = 0.0,
+    out: str | Path | None = None,
+    progress: Progress = quiet,
+) -> LiveRun:
+    """Measure a model that was trained in a loop of one's own, and write a run folder with a report.
+
+    The run is like one of ``lowerbound train``: every command opens it, and ``train --resume RUN --epochs +5`` goes on with it;
+    what the loop's optimizer remembered is then begun anew.
+
+    Args:
+        model: Trained, on the CPU; it stays as it is.
+        images: That it has learned from, and test images.
+        recipe: ``file.py:function``, the function that makes such a model from an image shape and K.
+        history: Of each step of the training ``loss``, ``distortion`` and ``rate``, means over its batch, ``[steps]`` each;
+            and whatever else was measured, as long.
+        settings: How it was trained, to be kept; its epochs are counted from the steps.
+        seconds: How long that took.
+        out: The run folder; by default ``runs/NAME-own-kK-DATE``.
+        progress: Shown on the way.
+
+    Raises:
+        InputError: A recipe that makes another model, a history of no steps or without one of the three, or a folder that
+            exists; nothing is written.
+        DivergedError: Weights that are not finite.
+
+    Example:
+        >>> images, model = load("digits"), make((1, 8, 8), 2)  # doctest: +SKIP
+        >>> history = {"loss": [45.1], "distortion": [40.0], "rate": [5.1]}  # doctest: +SKIP
+        >>> keep_run(model, images, "my_model.py:make", history).path  # doctest: +SKIP
+        PosixPath('runs/digits-own-k2-2026-11-25')
+    """
+    columns = {name: np.asarray(values, np.float32) for name, values in history.items()}
+    lengths = {name: len(columns[name]) if name in columns else 0 for name in ("loss", "distortion", "rate", *columns)}
+    steps = lengths["loss"]
+    if not steps or set(lengths.values()) != {steps}:
+        said = ", ".join(f"{number} of {name}" for name, number in lengths.items())
+        raise InputError(
+            f"the history has {said}; expected loss, distortion and rate of every step, and at least one step"
+        )
+    given = settings or Settings()
+    outside = load_function(recipe)
+    with torch.no_grad():
+        k = model.encoder(torch.zeros(1, *images.image_shape)).event_shape[0]
+    how = {name: value for name, value in vars(given).items() if name not in ("epochs", "seed", "begin", "minutes")}
+    epochs = steps / math.ceil(len(images.train) / given.batch_size)
+    plan = Plan((k,), (OWN,), epochs=epochs, seed=given.seed, outside=outside, settings=how)
+    stored = plan.stored(images)[0]
+    made = {name: value.shape for name, value in stored.build(outside=outside).state_dict().items()}
+    if made != {name: value.shape for name, value in model.state_dict().items()}:
+        raise InputError(
+            f"{outside.name} makes a model of other weights than this one; give the function that has made it"
+        )
+    run = begin(images, plan, None if out is None else Path(out).expanduser())
+    state = State(step=steps, seconds=seconds, fraction=1.0, history=columns)
+    run.save_checkpoint(run.models[0], model, state)
+    go_on(run, images, progress=progress)  # no step is left to take; it is measured and drawn
+    return LiveRun(run.path, run.about, run.outside)

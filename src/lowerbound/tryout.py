@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from lowerbound.autoencoder import Autoencoder
 from lowerbound.errors import InputError
@@ -37,8 +38,13 @@ def try_out(outside: Outside, model: Autoencoder | VAE, pixels: np.ndarray, late
     number, shape = len(images), list(images.shape[1:])
     try:
         with torch.random.fork_rng([]):
+            x = torch.from_numpy(as_floats(images))
+            q = _distribution(model.train().encoder(x), [number], [latent_dim], "q(z|x)")
+            if isinstance(model, VAE):
+                _distribution(model.prior(), [], [latent_dim], "p(z)")
+                _distribution(model.decoder(q.mean), [number], shape, "p(x|z)")
             for fraction in (0.0, 1.0):
-                terms = model.train().loss(torch.from_numpy(as_floats(images)), fraction)
+                terms = model.loss(x, fraction)
                 for name in ("loss", "distortion", "rate"):
                     given = getattr(terms, "__dict__", {}).get(name)
                     _held(given, [number], f"{name} (of Terms, which its objective gives)")
@@ -54,6 +60,17 @@ def try_out(outside: Outside, model: Autoencoder | VAE, pixels: np.ndarray, late
                 _held(model.score_samples(images), [number], "bounds")
     except (Exception, SystemExit) as error:  # whatever a part of the user's may raise
         raise InputError(outside.fault(error, f"on {number} images {shape} with K = {latent_dim}")) from error
+
+
+def _distribution(given: Any, batch: list[int], event: list[int], name: str) -> Distribution:
+    """Hold a distribution to being one, of so many things of a shape."""
+    if not isinstance(given, Distribution):
+        raise InputError(f"{name} came as a {type(given).__name__}; expected a torch.distributions.Distribution")
+    came = [list(given.batch_shape), list(given.event_shape)]
+    if came != [batch, event]:
+        words = "batch shape {} and event shape {}"
+        raise InputError(f"{name} came with {words.format(*came)}; expected {words.format(batch, event)}")
+    return given
 
 
 def _held(values: Any, shape: list[int], name: str) -> None:
