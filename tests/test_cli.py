@@ -16,30 +16,12 @@ import pytest
 from PIL import Image
 from typer.main import get_command
 
-from lowerbound import __main__
 from lowerbound.cli import app
 from lowerbound.errors import InputError
 from lowerbound.storage import Run
+from tests.command_line import lowerbound, refused
 
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
-
-
-def lowerbound(*words):
-    """Exit code of a command, run in this process."""
-    before, sys.argv = sys.argv, ["lowerbound", *map(str, words)]
-    try:
-        return __main__.main()
-    finally:
-        sys.argv = before
-
-
-def refused(capsys, *words):
-    """The one line with which a command is refused."""
-    assert lowerbound(*words) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[-1].startswith("lowerbound: ")
-    assert not any("Traceback" in line for line in lines)
-    return lines[-1]
 
 
 @pytest.fixture(scope="module")

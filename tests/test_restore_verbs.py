@@ -5,35 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lowerbound import __main__, load
+from lowerbound import load
 from lowerbound.restored_files import png_names
+from tests.command_line import HOSTILE, lowerbound, refused
 
 pytestmark = pytest.mark.slow
-
-HOSTILE = ["a b.png", "new\nline.png", 'quote".png', "猫.png", "ελληνικά.png", "$x_1$.png"]
-
-
-def lowerbound(*words):
-    before, sys.argv = sys.argv, ["lowerbound", *map(str, words)]
-    try:
-        return __main__.main()
-    finally:
-        sys.argv = before
-
-
-def refused(capsys, *words):
-    assert lowerbound(*words) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[-1].startswith("lowerbound: ")
-    assert not any("Traceback" in line for line in lines)
-    return lines[-1]
 
 
 @pytest.fixture(scope="module")

@@ -4,34 +4,17 @@ import csv
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lowerbound import __main__, contact, load
+from lowerbound import contact, load
 from lowerbound.errors import InputError
+from tests.command_line import HOSTILE, lowerbound, refused
 
 pytestmark = pytest.mark.slow
-
-HOSTILE = ["a b.png", "new\nline.png", 'quote".png', "comma,.png", "猫.png", "ελληνικά.png", "$x_1$.png"]
-
-
-def lowerbound(*words):
-    before, sys.argv = sys.argv, ["lowerbound", *map(str, words)]
-    try:
-        return __main__.main()
-    finally:
-        sys.argv = before
-
-
-def refused(capsys, *words):
-    assert lowerbound(*words) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[-1].startswith("lowerbound: ")
-    return lines[-1]
 
 
 @pytest.fixture(scope="module")
