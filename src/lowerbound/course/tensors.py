@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lowerbound.course.exercise import expect
 
-__all__ = ["expect_tensor", "listed", "named"]
+__all__ = ["as_tensor_of", "expect_tensor", "listed", "named"]
 
 
 def named(thing: object) -> str:
@@ -55,3 +56,25 @@ def expect_tensor(answer: Any, what: str, shape: tuple[int, ...] | None = None, 
     if shape is not None:
         came, known = list(answer.shape), f"{axes} here {list(shape)}" if axes else str(list(shape))
         expect(came == list(shape), f"{what} gives shape {came}; expected {known}")
+
+
+def as_tensor_of(answer: Any, shape: tuple[int, ...], what: str) -> Tensor:
+    """The answer, numbers of any kind, as a float64 tensor of a shape.
+
+    Args:
+        answer: What the learner's function gave.
+        shape: It should have.
+        what: The answer should be, in words.
+
+    Raises:
+        Miss: It is nothing, or of another shape.
+
+    Example:
+        >>> as_tensor_of([1, 2], (3,), "a mean for each of 3 images")
+        Traceback (most recent call last):
+        lowerbound.course.exercise.Miss: yours has shape [2]; expected [3]: a mean for each of 3 images
+    """
+    expect(answer is not None, f"yours returns nothing; expected {what}: is a return missing?")
+    tensor = torch.as_tensor(answer)
+    expect(tuple(tensor.shape) == shape, f"yours has shape {list(tensor.shape)}; expected {list(shape)}: {what}")
+    return tensor.detach().double()

@@ -1,1 +1,1 @@
-"""The exercises of the lessons, a file for each lesson that has any: cases, hints and typical wrong answers."""
+"""The exercises of the lessons, one to three files for each lesson that has any: cases, hints and typical wrong answers."""
