@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowerbound import PCA
+from lowerbound import PCA, distances
 from lowerbound import neighbours as module
+from lowerbound.distances import exact
 from lowerbound.errors import InputError
 from lowerbound.gallery import Gallery
 from lowerbound.images import Images
-from lowerbound.neighbours import METRICS, Scaling, exact, neighbours, search
+from lowerbound.neighbours import METRICS, Scaling, neighbours, search
 
 
 def brute(queries, points, number):
@@ -26,21 +27,27 @@ def brute(queries, points, number):
     st.integers(1, 60),
     st.integers(1, 8),
     st.integers(0, 2**32 - 1),
-    st.sampled_from([7, 64, 2**22]),
+    st.sampled_from([(7, 64, 32), (64, 6, 2), (2**22, 12, 3)]),
 )
-@settings(deadline=None, max_examples=60)
-def test_exact_is_brute_force(rows, columns, width, seed, block):
+@settings(deadline=None, max_examples=100)
+def test_exact_is_brute_force(rows, columns, width, seed, sizes):
     rng = np.random.default_rng(seed)
     queries, points = rng.standard_normal((rows, width)) + 1e3, rng.standard_normal((columns, width)) + 1e3
-    number = int(rng.integers(1, columns + 1))
-    before, module.BLOCK = module.BLOCK, block
-    try:
-        positions, distances = exact(queries, points, number)
-    finally:
-        module.BLOCK = before
-    expected, far = brute(queries, points, number)
+    number = int(rng.integers(1, columns + 1)) if seed % 2 else 1
+    with pytest.MonkeyPatch.context() as patch:
+        for name, size in zip(("BLOCK", "ACROSS", "GROUP"), sizes, strict=True):
+            patch.setattr(distances, name, size)
+        positions, far = exact(queries, points, number)
+    expected, truth = brute(queries, points, number)
     assert np.array_equal(positions, expected)
-    assert np.allclose(distances, far, rtol=1e-9, atol=1e-9)
+    assert np.allclose(far, truth, rtol=1e-9, atol=1e-9)
+
+
+def test_half_the_precision_finds_the_same_nearest_of_distinct_points():
+    points = np.random.default_rng(0).standard_normal((3000, 5)).astype(np.float32)
+    whole, half = exact(points[:50], points, 4), exact(points[:50], points, 4, precision=np.float32)
+    assert np.array_equal(whole[0], half[0])
+    assert np.array_equal(whole[1], half[1])
 
 
 def test_many_blocks_of_points():

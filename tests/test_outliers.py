@@ -9,7 +9,7 @@ from scipy.stats import kstest
 from lowerbound import PCA, Settings, recipes
 from lowerbound.conformal import benjamini_hochberg, joint_p_values, p_values
 from lowerbound.errors import InputError
-from lowerbound.outliers import Outliers, choose_measure, outliers, outliers_within, strangeness
+from lowerbound.outliers import Outliers, choose_measure, outliers, strangeness
 
 
 def test_p_is_a_multiple_of_one_over_n_plus_one_and_uniform_under_the_null():
@@ -120,7 +120,7 @@ def test_no_image_calibrates_itself():
     """One wild image among equals: against its own half its p would be 2 / (n + 1)."""
     images = np.concatenate([stripes(99, 1), np.random.default_rng(0).integers(0, 256, (1, 1, 6, 6)).astype(np.uint8)])
     pca = PCA(6).fit(stripes(300, 0))
-    found = outliers_within(pca, images, by="error", seed=4)
+    found = outliers(pca, images, by="error", seed=4)
     assert found.p_values["error"][99] == 1 / 51
     scores, order = found.scores["error"], np.random.default_rng(4).permutation(100)
     first, second = order[:50], order[50:]
@@ -145,7 +145,7 @@ def test_what_cannot_be_asked():
     with pytest.raises(InputError, match='did you mean "error"'):
         choose_measure(pca, "eror")
     with pytest.raises(InputError, match="at least 2"):
-        outliers_within(pca, stripes(1, 0))
+        outliers(pca, stripes(1, 0))
     with pytest.raises(InputError, match="at least 1"):
         outliers(pca, stripes(0, 0), stripes(3, 0))
 

@@ -27,10 +27,10 @@ import numpy as np
 import torch
 
 from lowerbound.alignment import KEPT, crop, residuals, shift
+from lowerbound.distances import exact, without_itself
 from lowerbound.errors import InputError
 from lowerbound.gallery import Pixels, blocks_of
 from lowerbound.images import as_floats
-from lowerbound.neighbours import exact, without_itself
 from lowerbound.progress import Progress, quiet
 
 __all__ = ["Duplicates", "Group", "duplicates", "exact_copies"]

@@ -19,14 +19,7 @@ from lowerbound.gallery import Pixels, blocks_of
 from lowerbound.order import seed_of
 from lowerbound.progress import Progress, quiet
 
-__all__ = [
-    "MEASURES",
-    "Outliers",
-    "choose_measure",
-    "outliers",
-    "outliers_within",
-    "strangeness",
-]
+__all__ = ["MEASURES", "Outliers", "choose_measure", "outliers", "strangeness"]
 
 MEASURES = ("error", "likelihood", "both")
 DRAWS = 10  # codes per image for the bound on log p(x)
@@ -65,11 +58,26 @@ class Outliers:
         """
         return max(1, int(np.ceil(len(self.order) / (self.fdr * (self.calibration + 1)) - 1e-9)))
 
+    @property
+    def words(self) -> str:
+        """How many images to look at, and what keeps it from being more."""
+        count = int(self.found.sum())
+        if count:
+            images = "1 image" if count == 1 else f"{count:,} images"
+            return f"{images} to look at: on average at most {self.fdr:.0%} of such are false alarms"
+        said = f"no image stands out so clearly that at most {self.fdr:.0%} of such would be false alarms"
+        if self.least > 1:
+            said += (
+                f"; with {self.calibration:,} test images p is never below {1 / (self.calibration + 1):.1g}, so that at least "
+                f"{self.least:,} of {len(self.order):,} would have to stand out together. The ranks hold all the same"
+            )
+        return said
+
 
 def outliers(
     model: Compressor,
     images: Pixels,
-    reference: Pixels,
+    reference: Pixels | None = None,
     *,
     by: str | None = None,
     fdr: float = 0.05,
@@ -77,7 +85,11 @@ def outliers(
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Outliers:
-    """Which of some images are unlike the reference, as a model sees them.
+    """Which of some images are unlike a reference, or unlike the rest of them, as a model sees them.
+
+    Without a reference one half of the images calibrates the other, and the other way round; no image is held against itself.
+    Within a half everything is as exact as with a reference; of both halves together, the share of false alarms is ``fdr`` in
+    practice, without a proof.
 
     Args:
         model: PCA, an autoencoder or a VAE.
@@ -86,11 +98,11 @@ def outliers(
         by: "error", "likelihood" or "both"; by default both, or the error of a model without a density.
         fdr: The share of false alarms among those found that is allowed (Benjamini & Hochberg, 1995).
         draws: Codes per image for a VAE's bound on log p(x).
-        seed: Fixes them.
+        seed: Fixes them, and the halves.
         progress: Shown on the way.
 
     Raises:
-        InputError: No images, or a measure that the model does not have.
+        InputError: No images, a single one without a reference, or a measure that the model does not have.
 
     Example:
         >>> from lowerbound import PCA
@@ -100,65 +112,36 @@ def outliers(
         >>> found = outliers(pca, np.concatenate([plain[200:210], strange]), plain[210:])
         >>> bool(found.found[10:].all()), set(found.order[:30]) == set(range(10, 40))
         (True, True)
-    """
-    by = choose_measure(model, by)
-    if not len(images) or not len(reference):
-        raise InputError(f"{len(images)} images and {len(reference)} to calibrate with; expected at least 1 of each")
-    how = {"by": by, "draws": draws, "progress": progress}
-    calibration = strangeness(model, reference, seed=seed_of(seed, 0), task="scoring held-out images", **how)
-    scores = strangeness(model, images, seed=seed_of(seed, 1), task="scoring images", **how)
-    return _ranked(scores, _all_p_values(calibration, scores, progress), calibration, by, fdr, len(reference))
-
-
-def outliers_within(
-    model: Compressor,
-    images: Pixels,
-    *,
-    by: str | None = None,
-    fdr: float = 0.05,
-    draws: int = DRAWS,
-    seed: int = 0,
-    progress: Progress = quiet,
-) -> Outliers:
-    """Which of some held-out images are unlike the rest: one half calibrates the other, and the other way round.
-
-    No image is held against itself. Within a half everything is as exact as in ``outliers``; of both halves together, the
-    share of false alarms is ``fdr`` in practice, without a proof.
-
-    Args:
-        model: PCA, an autoencoder or a VAE.
-        images: uint8 ``[N, C, H, W]`` that the model has not learned from, at least 2.
-        by: As for ``outliers``.
-        fdr: As for ``outliers``.
-        draws: As for ``outliers``.
-        seed: Fixes the halves and the draws.
-        progress: Shown on the way.
-
-    Raises:
-        InputError: Fewer than 2 images, or a measure that the model does not have.
-
-    Example:
-        >>> from lowerbound import PCA
-        >>> noise = np.random.default_rng(0).integers(0, 256, (400, 1, 4, 4)).astype(np.uint8)
-        >>> int(outliers_within(PCA(2).fit(noise[:200]), noise[200:]).found.sum())
+        >>> int(outliers(pca, plain[200:]).found.sum())
         0
     """
     by = choose_measure(model, by)
-    if len(images) < 2:
+    if reference is None and len(images) < 2:
         raise InputError(
             f"{len(images)} image cannot calibrate itself; expected at least 2, one half to calibrate the other"
         )
-    scores = strangeness(
-        model, images, by=by, draws=draws, seed=seed_of(seed, 0), progress=progress, task="scoring images"
-    )
-    order = np.random.default_rng(seed).permutation(len(images))
-    first, second = order[: len(order) // 2], order[len(order) // 2 :]
+    if reference is not None and not (len(images) and len(reference)):
+        raise InputError(f"{len(images)} images and {len(reference)} to calibrate with; expected at least 1 of each")
+    how = {"by": by, "draws": draws, "progress": progress}
+    everything = np.arange(len(images))
+    if reference is None:
+        calibration = scores = strangeness(model, images, seed=seed_of(seed, 0), **how)
+        mixed = np.random.default_rng(seed).permutation(everything)
+        halves = mixed[: len(mixed) // 2], mixed[len(mixed) // 2 :]
+        turns, count = [halves, halves[::-1]], len(halves[0])
+    else:
+        calibration = strangeness(model, reference, seed=seed_of(seed, 0), task="scoring held-out images", **how)
+        scores = strangeness(model, images, seed=seed_of(seed, 1), **how)
+        turns, count = [(everything, np.arange(len(reference)))], len(reference)
     found: dict[str, np.ndarray] = {}
-    for half, other in ((first, second), (second, first)):
-        mine, theirs = ({name: each[part] for name, each in scores.items()} for part in (half, other))
-        for name, values in _all_p_values(theirs, mine, progress).items():
-            found.setdefault(name, np.empty(len(images)))[half] = values
-    return _ranked(scores, found, scores, by, fdr, len(first))
+    for mine, others in turns:
+        held_out, ours = (
+            {name: values[part] for name, values in each.items()}
+            for each, part in ((calibration, others), (scores, mine))
+        )
+        for name, values in _all_p_values(held_out, ours, progress).items():
+            found.setdefault(name, np.empty(len(images)))[mine] = values
+    return _ranked(scores, found, calibration, by, fdr, count)
 
 
 def choose_measure(model: Any, by: str | None) -> str:
