@@ -88,7 +88,7 @@ def test_the_terms_add_up_to_the_rate(family, samples):
 def test_the_mixture_is_the_mixture(family, monkeypatch):
     """log q(z) by matrix products and in blocks is what torch's own mixture says."""
     monkeypatch.setattr("lowerbound.aggregate.BLOCK", 16)
-    monkeypatch.setattr("lowerbound.aggregate.HELD", 4000)
+    monkeypatch.setattr("lowerbound.densities.HELD", 4000)
     pixels = torch.randn(50, 3).double()
     model = Given(FAMILIES[family], 3)
     images = as_images(pixels.numpy())

@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 import torch
 
-from lowerbound import together
+from lowerbound import pulse, together
 from lowerbound.eigen import principal
 from lowerbound.errors import InputError, LostProcessError
 from lowerbound.moments import PixelMoments, PixelSums
 from lowerbound.order import share
 from lowerbound.processes import Alone, Together, here
+from lowerbound.pulse import Pulse
 from lowerbound.recipes import RECIPES
 from lowerbound.settings import Settings, one_cycle
 from lowerbound.stored import StoredModel
@@ -264,7 +265,7 @@ class Half(Together):
     def __init__(self, rank, store, timeout=1.0):
         self.rank, self.size, self.main, self.timeout, self._told = rank, 2, rank == 0, timeout, 0
         self.attempt, self._kept, self._store = 0, store, store
-        self._pulse = together._Pulse(store.clone(), rank, timeout / 10)
+        self._pulse = Pulse(store.clone(), rank, timeout / 10)
 
 
 @pytest.fixture
@@ -272,7 +273,8 @@ def halves(monkeypatch):
     """Two processes, joined by a store."""
     from torch.distributed import PrefixStore, TCPStore
 
-    monkeypatch.setattr(together, "GRACE", 0.3)
+    for module in (together, pulse):
+        monkeypatch.setattr(module, "GRACE", 0.3)
     server = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     pair = [Half(rank, PrefixStore("test", server.clone())) for rank in (0, 1)]
     yield pair

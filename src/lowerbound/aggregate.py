@@ -16,15 +16,15 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Size, Tensor
-from torch.distributions import Distribution, Independent, MultivariateNormal, Normal, kl_divergence
+from torch.distributions import Distribution, Independent, kl_divergence
 
+from lowerbound.densities import log_aggregate, marginals_of
 from lowerbound.errors import InputError
 from lowerbound.evaluation import Estimate
 from lowerbound.images import as_floats
@@ -33,7 +33,6 @@ from lowerbound.progress import Progress, quiet
 __all__ = ["ActiveUnits", "Aggregate", "active_units", "decompose", "per_dimension_kl"]
 
 BLOCK = 500  # images that are encoded at a time
-HELD = 2**22  # log densities held at a time: 32 MiB
 NEAR = 1.0  # nats below log N from which on the mutual information says more about N than about the model
 
 
@@ -156,7 +155,7 @@ def decompose(
         own = torch.cat([q.log_prob(block) for q, block in zip(qs, z.split(BLOCK, 1), strict=True)], 1)
         log_p = prior.log_prob(z)
         factors, reason = _factors(qs, prior)
-        joint, marginal = _log_aggregate(qs, z.flatten(0, 1), len(images), progress, marginals=factors is not None)
+        joint, marginal = log_aggregate(qs, z.flatten(0, 1), marginals=factors is not None, progress=progress)
         joint = joint.view_as(own)
         split: dict[str, Any] = {"reason": reason}
         if factors is not None:
@@ -198,7 +197,7 @@ def per_dimension_kl(model: Any, images: np.ndarray, *, samples: int = 16, seed:
         factors, _ = _factors(qs, prior)
         if factors is None:
             return None
-        total = sum(_divergence(_marginals(q), factors, samples).sum(0) for q in qs)
+        total = sum(_divergence(marginals_of(q), factors, samples).sum(0) for q in qs)
     return (total / len(images)).numpy()  # type: ignore[union-attr, operator]
 
 
@@ -243,18 +242,11 @@ def _estimate(values: Tensor) -> Estimate:
     return Estimate.of(values.mean(0).numpy())
 
 
-def _marginals(q: Distribution) -> Any:
-    """q(z_k|x) of each dimension, batch ``[N, K]``; None where they are not known."""
-    if isinstance(q, Independent) and q.reinterpreted_batch_ndims == 1:
-        return q.base_dist
-    return Normal(q.mean, q.variance.sqrt()) if isinstance(q, MultivariateNormal) else None
-
-
 def _factors(qs: list[Distribution], prior: Distribution) -> tuple[Any, str]:
     """p(z_k) of each dimension, batch ``[K]``; or None and the reason why there is no second split."""
     if not (isinstance(prior, Independent) and prior.reinterpreted_batch_ndims == 1):
         return None, "the dimensions of the prior are not independent"
-    if _marginals(qs[0]) is None:
+    if marginals_of(qs[0]) is None:
         return None, "of this q(z|x) the distribution of one dimension is not known"
     return prior.base_dist, ""
 
@@ -266,61 +258,3 @@ def _divergence(q: Any, p: Any, samples: int) -> Tensor:
     except NotImplementedError:
         z = q.sample(Size([samples]))
         return (q.log_prob(z) - p.log_prob(z)).mean(0)
-
-
-def _log_aggregate(
-    qs: list[Distribution], z: Tensor, images: int, progress: Progress, *, marginals: bool
-) -> tuple[Tensor, Tensor]:
-    """log q(z) ``[draws]`` and, if asked, log q(z_k) ``[draws, K]`` of codes ``[draws, K]``."""
-    joints = [_joint_densities(q) for q in qs]
-    each = [_marginal_densities(_marginals(q)) for q in qs] if marginals else []
-    rows = max(1, HELD // (BLOCK * max(z.shape[1], 16)))
-    joint, marginal = [], []
-    with progress("comparing codes", len(z)) as advance:
-        for block in z.split(rows):
-            joint.append(_log_sum(density(block) for density in joints))
-            marginal.append(_log_sum(density(block) for density in each).T if marginals else block)
-            advance(len(block), "")
-    return torch.cat(joint) - math.log(images), torch.cat(marginal) - math.log(images)
-
-
-def _log_sum(blocks: Iterator[Tensor]) -> Tensor:
-    """log sum exp over the last axis of all blocks together."""
-    total = next(blocks).logsumexp(-1)
-    for block in blocks:
-        total = torch.logaddexp(total, block.logsumexp(-1))
-    return total
-
-
-def _joint_densities(q: Distribution) -> Callable[[Tensor], Tensor]:
-    """From codes ``[n, K]`` to log q(z|x) under every one of the images, ``[n, N]``.
-
-    A normal's (z - m)'P(z - m) = z'Pz - 2 z'Pm + m'Pm for all pairs at once is two matrix products.
-    """
-    if isinstance(q, Independent) and isinstance(q.base_dist, Normal):
-        precision = q.base_dist.scale.reciprocal().square()
-        squares, line = precision, precision * q.mean
-        log_scales = q.base_dist.scale.log().sum(-1)
-    elif isinstance(q, MultivariateNormal):
-        precision = torch.cholesky_inverse(q.scale_tril)
-        squares, line = precision.flatten(1), (precision @ q.mean.unsqueeze(-1)).squeeze(-1)
-        log_scales = q.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    else:
-        return lambda z: q.log_prob(z.unsqueeze(1))
-    constant = -(line * q.mean).sum(-1) / 2 - log_scales - q.mean.shape[-1] / 2 * math.log(2 * math.pi)
-
-    def densities(z: Tensor) -> Tensor:
-        products = z.square() if squares.shape == line.shape else (z.unsqueeze(2) * z.unsqueeze(1)).flatten(1)
-        return z @ line.T - products @ squares.T / 2 + constant
-
-    return densities
-
-
-def _marginal_densities(q: Any) -> Callable[[Tensor], Tensor]:
-    """From codes ``[n, K]`` to log q(z_k|x) of every dimension under every one of the images, ``[K, n, N]``."""
-    if not isinstance(q, Normal):
-        return lambda z: q.log_prob(z.unsqueeze(1)).permute(2, 0, 1)
-    precision = q.scale.reciprocal().square()
-    constant = -precision * q.mean.square() / 2 - q.scale.log() - math.log(2 * math.pi) / 2
-    coefficients = torch.stack([-precision / 2, precision * q.mean, constant]).permute(2, 0, 1)  # [K, 3, N]
-    return lambda z: torch.stack([z.square(), z, torch.ones_like(z)]).permute(2, 1, 0) @ coefficients

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,12 +22,11 @@ from torch import Tensor, nn
 from lowerbound.draws import SharedDraws
 from lowerbound.errors import InputError, LostProcessError
 from lowerbound.order import share
+from lowerbound.pulse import GRACE, Pulse
 
 __all__ = ["TIMEOUT", "Together", "whole_number"]
 
 TIMEOUT = 60.0  # seconds without an answer after which a process is given up
-GRACE = 5.0  # seconds in which those that still answer say so, and those that are to end do
-SIGNALS = 3  # times that a process is asked to end when another has failed; the rest is the launcher's
 POLL = 0.02  # seconds between two looks at the store
 NETWORK = ("gloo", "nccl", "connection closed by peer", "connection reset by peer", "broken pipe")  # in torch's errors
 
@@ -77,7 +74,7 @@ class Together:
                 "start all of them with one launcher"
             )
         own: Any = self._store
-        self._pulse = _Pulse(own.clone(), rank, min(1.0, timeout / 10))
+        self._pulse = Pulse(own.clone(), rank, min(1.0, timeout / 10))
 
     def rows(self, batch: int) -> tuple[slice, float]:
         """The rows of a batch that this process takes, and the weight of each in the mean over the processes' losses.
@@ -202,7 +199,7 @@ class Together:
             for rank in missing:
                 if self._heed(rank):
                     raise self._lost([rank])
-                beat = self._store.get(_Pulse.key(rank))
+                beat = self._store.get(Pulse.key(rank))
                 beats[rank] = (beat, beats[rank][1] if rank in beats and beats[rank][0] == beat else now)
             if lost := [rank for rank in missing if now - beats[rank][1] > self.timeout]:
                 raise self._lost(lost)
@@ -224,8 +221,8 @@ class Together:
         with contextlib.suppress(RuntimeError):
             self._store.set(f"left-{self.rank}", str(code))
             if code == 130:
-                return self.main and not self._store.check([_Pulse.FAILED])
-            self._store.set(_Pulse.FAILED, "1")
+                return self.main and not self._store.check([Pulse.FAILED])
+            self._store.set(Pulse.FAILED, "1")
             return self._store.add("speaks", 1) == 1
         return True
 
@@ -257,47 +254,6 @@ class Together:
                     f"{self.timeout:g} s; start as many as WORLD_SIZE says, or one alone without it"
                 )
             time.sleep(POLL)
-
-
-class _Pulse:
-    """A thread that says in the store that this process lives, and ends the process when another has failed.
-
-    Args:
-        store: Of its own, since others wait in theirs.
-        rank: Of this process.
-        every: Seconds between two beats.
-    """
-
-    FAILED = "failed"
-
-    def __init__(self, store: Any, rank: int, every: float) -> None:
-        self._store, self._rank, self.every = store, rank, every
-        self._ended = threading.Event()
-        self._store.set(self.key(rank), "0")
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-        self._thread.start()
-
-    @staticmethod
-    def key(rank: int) -> str:
-        """Where the beats of a process are counted."""
-        return f"alive-{rank}"
-
-    def _beat(self) -> None:
-        beats, failed, signals = 0, None, 0
-        with contextlib.suppress(RuntimeError):  # the store is gone; whoever waits for it will say so
-            while not self._ended.wait(self.every):
-                beats += 1
-                self._store.set(self.key(self._rank), str(beats))
-                if failed is None and self._store.check([self.FAILED]):
-                    failed = time.monotonic()
-                if failed is not None and signals < SIGNALS and time.monotonic() - failed > GRACE * (signals + 1.5):
-                    signals += 1  # the first one asks to stop after the step, the next one interrupts it
-                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-
-    def stop(self) -> None:
-        """Beat no more."""
-        self._ended.set()
-        self._thread.join(GRACE)
 
 
 def whole_number(name: str, otherwise: str | None = None) -> int:
