@@ -5,6 +5,13 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from lowerbound import outcome
+
+if TYPE_CHECKING:
+    from lowerbound.outcome import Outcome
 
 __all__ = ["main"]
 
@@ -16,46 +23,68 @@ def main() -> int:
             stream, io.TextIOWrapper
         ):  # lines come in order through a pipe, and none breaks at a strange name
             stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    now = outcome.started()
+    now.listen()
     try:
         from lowerbound.cli import app
         from lowerbound.interruption import terminable
 
         terminable()
 
-        code = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        code = 130
+        code = app(prog_name="lowerbound", standalone_mode=False)
+        code = code if isinstance(code, int) else 0
+        error = "interrupted; nothing was left half-written" if code == 130 else None
+        now.end(code, error)
+    except KeyboardInterrupt as error:
+        return _refuse(now, error, "interrupted; nothing was left half-written", 130)
+    except SystemExit as ended:
+        now.end(ended.code if isinstance(ended.code, int) else 1)
+        raise
     except Exception as error:  # noqa: BLE001  (what it cannot explain is raised again)
-        return _explain(error)
-    if code == 130:
-        return _say("interrupted; nothing was left half-written", code)
-    return code if isinstance(code, int) else 0
+        return _explain(now, error)
+    return code if error is None else _say(error, code)
 
 
-def _explain(error: Exception) -> int:
+def _explain(now: Outcome, error: Exception) -> int:
     """What to say of an error: the user's mistake, the parser's words, a full disk, a diverged training; else a traceback."""
-    from typer.exceptions import Abort, TyperException
+    from typer import Abort
+    from typer.exceptions import TyperException
 
-    from lowerbound.cli import Interrupted
+    from lowerbound.cli import Interrupted, parsed
     from lowerbound.errors import InputError
     from lowerbound.whole import no_room
 
+    line, code = "", 2
     if isinstance(error, Interrupted | Abort):
-        return _say(f"interrupted; {str(error) or 'nothing was left half-written'}", 130)
-    if isinstance(error, InputError):
-        return _say(str(error), 2)
-    if isinstance(error, TyperException):
-        words = error.format_message()
-        return _say(f"{words.rstrip('. ')}; `lowerbound --help` lists the commands", 2) if words else 2
-    if isinstance(error, OSError) and no_room(error):
-        return _say(f"no space is left ({error.filename or 'on the disk'}); free some and run again", 2)
-    if isinstance(error, MemoryError):
-        return _say(
-            "the memory of this machine does not hold it; take fewer or smaller images (--size), or a smaller -n", 1
-        )
-    if type(error).__name__ in ("DivergedError", "LostProcessError"):
-        return _say(str(error), 1)
-    raise error
+        line, code = f"interrupted; {str(error) or 'nothing was left half-written'}", 130
+    elif isinstance(error, InputError):
+        line = str(error)
+    elif isinstance(error, TyperException):
+        line = parsed(error)
+    elif isinstance(error, OSError) and no_room(error):
+        line = f"no space is left ({error.filename or 'on the disk'}); free some and run again"
+    elif isinstance(error, MemoryError):
+        line = "the memory of this machine does not hold it; take fewer or smaller images (--size), or a smaller -n"
+        code = 1
+    elif type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(
+        error
+    ):  # torch's, of card and CPU
+        line = "there is no memory left to compute in; take smaller batches (--batch-size), a smaller -k or smaller images (--size)"
+        code = 1
+    elif type(error).__name__ in ("DivergedError", "LostProcessError"):
+        line, code = str(error), 1
+    else:
+        now.end(1, f"{type(error).__name__}: {error}")
+        raise error
+    return _refuse(now, error, line, code)
+
+
+def _refuse(now: Outcome, error: BaseException, line: str, code: int) -> int:
+    """End with one line, after the traceback where that was asked for."""
+    now.end(code, line)
+    if now.debug:
+        traceback.print_exception(error)
+    return _say(line, code) if line else code
 
 
 def _say(line: str, code: int) -> int:

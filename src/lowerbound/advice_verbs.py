@@ -13,6 +13,7 @@ import typer
 from lowerbound.errors import InputError
 from lowerbound.exports import FIGURE, place, save_figure
 from lowerbound.options import DataDir, Out, Seed, Size, Style, load_source
+from lowerbound.outcome import tell, wrote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,8 +70,10 @@ def choose_k(
             found.append(dimensions)
             shown.append(_shown(dimensions, images.test, seed))
         save_figure(choosing(shown), out)
+    numbers = {each: one.to_json() for each, one in zip(source, found, strict=True)}
+    tell(sources=numbers)
     if json_file is not None:
-        _write({each: one.to_json() for each, one in zip(source, found, strict=True)}, json_file)
+        _write(numbers, json_file)
 
 
 def translate(
@@ -104,6 +107,7 @@ def translate(
     translation = said(loss)
     stated = None if sigma is None else said(loss, scale=sigma)
     _print_translation(loss, translation, stated)
+    tell(**(stated or translation).to_json())
     if json_file is not None:
         _write((stated or translation).to_json(), json_file)
 
@@ -258,4 +262,5 @@ def _write(content: dict[str, Any], file: Path) -> None:
 
     make_folder(file.parent)
     write_whole(file, (json.dumps(content, indent=2) + "\n").encode())
+    wrote(file)
     print(file)

@@ -13,7 +13,7 @@ from typing import Any
 
 from lowerbound.binarise import binarised_set
 from lowerbound.devices import choose_device
-from lowerbound.errors import InputError
+from lowerbound.errors import InputError, TakenError
 from lowerbound.fitting import fit, follow
 from lowerbound.images import ImageSet
 from lowerbound.insight import forget_insight, lacks_insight, write_insight
@@ -42,8 +42,11 @@ def begin(
     size: int | None = None,
     data_dir: Path | None = None,
     insight: bool = False,
+    remember: Callable[[Path], None] | None = None,
 ) -> Run:
     """Make the run folder: ``runs/NAME-kK-DATE``, or the one given.
+
+    Of several programs that begin at once each gets a folder of its own.
 
     Args:
         images: To learn from.
@@ -53,6 +56,7 @@ def begin(
         size: The size the images were loaded with, to load them again.
         data_dir: Where they were loaded from.
         insight: Whether its VAE is to be examined at the end, for the findings and ascents on the page.
+        remember: Called with the folder before it is there.
 
     Raises:
         InputError: A plan that the images do not allow, or a folder that exists.
@@ -84,7 +88,17 @@ def begin(
         "machine": machine(),
         "models": [stored.to_json() for stored in plan.stored(images)],
     }
-    return Run.create(out or default_folder(images.name, plan), about, plan.outside)
+    tried = out
+    while True:
+        path = out or default_folder(images.name, plan)
+        if remember is not None:
+            remember(path)
+        try:
+            return Run.create(path, about, plan.outside)
+        except TakenError:
+            if path == tried:
+                raise
+            tried = path  # another program was quicker: the next name
 
 
 def images_of(run: Run, data_dir: Path | None = None, progress: Progress = quiet, *, changed: bool = False) -> ImageSet:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lowerbound.errors import InputError
+from lowerbound.outcome import tell, wrote
 
 __all__ = ["course_app"]
 
@@ -58,6 +59,8 @@ def course_start(
     line = starting.fetch_data(data, terminal)
     placed = [starting.place_lesson(lesson, out, line, form, fresh=fresh) for lesson in chosen]
     new = [one.file for one in placed if one.new]
+    wrote(*new)
+    tell(kept=[str(one.file) for one in placed if not one.new], data=line)
     for one in placed:
         if not one.new:
             print(f"{one.file} is kept as it is (--fresh puts a new copy beside it)")
@@ -99,6 +102,7 @@ def course_list(
     record = Journal(folder).read()
     table = Table("lesson", "title", "minutes", "exercises", box=None, pad_edge=False)
     passed = asked = 0
+    listed = {}
     known = known_near(folder)[0].values()
     for lesson in starting.lessons_taught(folder):
         names = [one.name for one in known if one.lesson == lesson.id]
@@ -107,6 +111,8 @@ def course_list(
         minutes = f"{sum(lesson.minutes.values()):.0f}"
         table.add_row(lesson.id, Text(lesson.title), minutes, Text(", ".join(marked)))
         passed, asked = passed + len(done & set(names)), asked + len(names)
+        listed[lesson.id] = {"title": lesson.title, "exercises": names, "passed": sorted(done & set(names))}
+    tell(lessons=listed, passed=passed, exercises=asked)
     Console().print(table)
     if record.lines:
         print(f"\n{passed} of {asked} exercises pass, as {Journal(folder).path} has it")
@@ -137,19 +143,21 @@ def course_check(
 
     results = check_file(file, exercise, progress=terminal if sys.stderr.isatty() else quiet)
     kinds = [outcome.kind for _, outcome in results]
+    found = [
+        {
+            "exercise": one.name,
+            "lesson": one.lesson,
+            "outcome": outcome.kind,
+            "case": outcome.case,
+            "words": outcome.words,
+        }
+        for one, outcome in results
+    ]
+    counts = {kind: kinds.count(kind) for kind in ("passed", "wrong", "to do")}
+    content = {"file": str(file), "counts": counts, "exercises": found}
+    tell(**content)
     if as_json:
-        found = [
-            {
-                "exercise": one.name,
-                "lesson": one.lesson,
-                "outcome": outcome.kind,
-                "case": outcome.case,
-                "words": outcome.words,
-            }
-            for one, outcome in results
-        ]
-        counts = {kind: kinds.count(kind) for kind in ("passed", "wrong", "to do")}
-        print(json.dumps({"file": str(file), "counts": counts, "exercises": found}, indent=1))
+        print(json.dumps(content, indent=1))
     else:
         print("\n".join(lines_of(results)))
     try:
@@ -188,6 +196,8 @@ def course_submit(
 
     folder = working_folder(folder)
     done = submit(folder, read_config(folder), out)
+    wrote(done.json, done.csv)
+    tell(notes=done.notes, form=done.url)
     print(f"written: {done.json} and {done.csv}; nothing was sent")
     for note in done.notes:
         print(f"note: {note}")
@@ -215,6 +225,7 @@ def course_report(
 
     estimates = {lesson.id: lesson.minutes for lesson in starting.lessons_taught(Path())}
     page, table = write_report(folder, out or Path(), estimates, terminal)
+    wrote(page, table)
     print(f"written: {page} and {table}")
 
 
@@ -230,6 +241,7 @@ def course_new(
     from lowerbound.course.fresh import new_course
 
     written = new_course(folder, folder.resolve().name if name is None else name)
+    wrote(*written)
     print(f"written: {', '.join(map(str, written))}")
     print(f"next: change them, then: lowerbound course build {folder}")
 
@@ -265,12 +277,16 @@ def course_build(
         if check:
             raise InputError(f"--check is for a course's folder; {what} is a notebook; leave it out")
         student, solution = build_notebook(what, out or what.parent)
+        wrote(student, solution)
         print(f"written: {student} and {solution}")
         return
     if not what.is_dir():
         raise InputError(f"{what} is no folder and no .ipynb file; expected a course's folder or a notebook; give one")
     config = read_config(what)
     made = build(what / config.lessons, out or what / "notebooks", config, check=check)
+    tell(notebooks=len(made))
+    if not check:
+        wrote(out or what / "notebooks")
     print(
         f"up to date: {len(made)} notebooks"
         if check

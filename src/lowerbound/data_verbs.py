@@ -9,6 +9,7 @@ import typer
 
 from lowerbound.errors import InputError
 from lowerbound.options import DataDir, Out, Seed, Size, SourceName, Style, load_source, say_choices
+from lowerbound.outcome import tell, wrote
 
 __all__ = ["data_app"]
 
@@ -29,6 +30,11 @@ def data_list() -> None:
     table = Table("name", "what", "training", "test", "from", box=None, pad_edge=False)
     for name, source in SOURCES.items():
         table.add_row(name, source.description, f"{source.train:,}", f"{source.test:,}", source.origin)
+    known = {
+        name: {"what": one.description, "training": one.train, "test": one.test, "from": one.origin}
+        for name, one in SOURCES.items()
+    }
+    tell(sources=known)
     Console().print(table)
     print(
         "\nAny folder of image files (sub-folders are classes), .parquet, .arrow, .npy or .npz file is a source, too."
@@ -54,6 +60,7 @@ def data_get(
             raise InputError(f'there is no source "{name}" to get{nearest(name, SOURCES)}; known are {known}')
     for name in names:
         files = fetch(name, data_dir=data_dir, progress=terminal)
+        wrote(*files)
         print(f"{name}: " + (", ".join(map(str, files)) if files else "comes with scikit-learn, nothing to download"))
 
 
@@ -81,6 +88,10 @@ def data_show(
         images = load_source(source, data_dir, size)
         train = images.train
         channels, height, width = images.image_shape
+        tell(
+            training_images=len(train), test_images=len(images.test), image_shape=images.image_shape,
+            classes=images.class_names, smallest=train.pixels.min(), largest=train.pixels.max(),
+        )  # fmt: skip
         print(f"{images.name}: {len(train):,} training and {len(images.test):,} test images")
         print(f"each of {channels} x {height} x {width} values (channels, height, width), 8 bits")
         print(f"values from {train.pixels.min()} to {train.pixels.max()}; models see them divided by 255")
@@ -114,6 +125,8 @@ def data_pack(
     images = pack(source, out, size=size, progress=terminal)
     say_choices(images)
     count = len(images.train) + len(images.test)
+    wrote(out)
+    tell(training_images=len(images.train), test_images=len(images.test), image_shape=images.image_shape)
     print(
         f"{out}: {len(images.train):,} training and {len(images.test):,} test images, uint8 {[count, *images.image_shape]}"
     )

@@ -9,6 +9,7 @@ import typer
 
 from lowerbound.exports import FIGURE, place, save_figure
 from lowerbound.options import DataDir, ModelName, OneK, Out, Own, RunFolder, Seed, Style, open_model
+from lowerbound.outcome import tell, wrote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,8 +68,10 @@ def diagnose(
             if each.figure:
                 marks[each.severity].setdefault(each.figure, each.name)  # the first cause names the panel
         save_figure(checkup(_panels(symptoms), marks["ailment"], marks["note"]), out)
+        content = _content(run, stored, found, checked, seed)
+        tell(**content)
         if json is not None:
-            _write(json, run, stored, found, checked, seed)
+            _write(json, content)
 
 
 VERBS = (("diagnose", diagnose),)
@@ -154,12 +157,9 @@ def _panels(s: Symptoms) -> Mapping[str, Any]:
     return panels
 
 
-def _write(file: Path, run: Path, stored: StoredModel, found: list[Finding], checked: list[Checked], seed: int) -> None:
-    """All of it as JSON."""
-    from lowerbound.formats import to_json
-    from lowerbound.whole import make_folder, write_whole
-
-    content = {
+def _content(run: Path, stored: StoredModel, found: list[Finding], checked: list[Checked], seed: int) -> dict[str, Any]:
+    """All of it, as JSON has it."""
+    return {
         "format": FORMAT,
         "run": run.name,
         "model": stored.name,
@@ -168,6 +168,14 @@ def _write(file: Path, run: Path, stored: StoredModel, found: list[Finding], che
         "findings": [each.to_json() for each in found],
         "not_found": {each.name: each.words for each in checked if each.finding is None},
     }
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    """All of it as JSON."""
+    from lowerbound.formats import to_json
+    from lowerbound.whole import make_folder, write_whole
+
     make_folder(file.parent)
     write_whole(file, to_json(content))
-    print(f"{file}: {len(found)} findings, {len(content['not_found'])} checks without one")
+    wrote(file)
+    print(f"{file}: {len(content['findings'])} findings, {len(content['not_found'])} checks without one")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DivergedError", "InputError", "LostProcessError", "nearest"]
+__all__ = ["DivergedError", "InputError", "LostProcessError", "TakenError", "nearest"]
 
 
 class InputError(ValueError):
@@ -16,6 +16,10 @@ class InputError(ValueError):
         Traceback (most recent call last):
         lowerbound.errors.InputError: k is 0; a model keeps at least 1 number per image; give -k 1 or more
     """
+
+
+class TakenError(InputError):
+    """A folder that was to be made is there already; whoever chose its name itself may choose another."""
 
 
 class DivergedError(RuntimeError):

@@ -13,6 +13,7 @@ import typer
 from lowerbound.errors import InputError
 from lowerbound.exports import place
 from lowerbound.options import DataDir, OneK, Out, Own, RunFolder, Seed, models_beside
+from lowerbound.outcome import tell, wrote
 
 if TYPE_CHECKING:
     from lowerbound.evaluation import Measurement
@@ -146,6 +147,8 @@ def _write(out: Path, found: Found, run: Path, k: int, seed: int, *, whole: bool
     }
     make_folder(out.parent)
     write_whole(out, to_json(content))
+    wrote(out)
+    tell(**content)
     print(f"{out}: every number with unit, standard error and protocol")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lowerbound.options import DataDir, OneK, Own, RunFolder, images_for, models_beside
+from lowerbound.outcome import tell, wrote
 
 __all__ = ["VERBS"]
 
@@ -50,6 +51,18 @@ def export(
             advance(1, each.name)
     files = {f"{name}/{file}": content for name, found in made.items() for file, content in found.files.items()}
     write_folder(out, {"README.md": card(folder, stored, made).encode(), **files})
+    wrote(out)
+    tell(
+        models={
+            name: {
+                "largest_difference_of_pixels": one.decoder_difference,
+                "largest_difference_of_codes": one.encoder_difference,
+                "no_encoder": one.missing,
+                "checked_by": one.checked_by,
+            }
+            for name, one in made.items()
+        }
+    )
     for name, found in made.items():
         codes = (
             f"codes within {found.encoder_difference:.1e}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lowerbound.errors import InputError
+from lowerbound.outcome import wrote
 from lowerbound.whole import make_folder, write_whole
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def save_figure(figure: Figure, out: Path) -> None:
 
     make_folder(out.parent)
     png, svg = save(figure, out.parent, out.stem)
+    wrote(png, svg)
     print(f"{png} and {svg}")
 
 
@@ -52,4 +54,5 @@ def save_array(array: np.ndarray, out: Path, words: str) -> None:
     np.save(content, array, allow_pickle=False)
     make_folder(out.parent)
     write_whole(out, content.getvalue())
+    wrote(out)
     print(f"{out}: {words}, {array.dtype} {list(array.shape)}")

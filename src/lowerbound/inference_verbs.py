@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lowerbound.errors import InputError
+from lowerbound.errors import InputError, nearest
 from lowerbound.exports import FIGURE, place, save_figure
 from lowerbound.options import (
     DataDir,
@@ -25,6 +25,7 @@ from lowerbound.options import (
     open_model,
     whole,
 )
+from lowerbound.outcome import tell, wrote
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,9 +79,10 @@ def infer(
     from lowerbound import look
     from lowerbound.amortisation import infer_for
     from lowerbound.progress import terminal
+    from lowerbound.whole import make_folder, write_whole
 
     if start not in ("encoder", "zero"):
-        raise InputError(f'--from is "{start}"; expected encoder or zero')
+        raise InputError(f'--from is "{start}"{nearest(start, ("encoder", "zero"))}; expected encoder or zero')
     sigmas = None if sigma is None else tuple(dict.fromkeys(_positive(part) for part in sigma.split(",")))
     with look.style(style):
         out = place(out, f"{run.name}-infer.png", FIGURE)
@@ -101,8 +103,13 @@ def infer(
             print(_line(one, found), flush=True)
         if not np.isfinite([found.found.bound for found in rows.values()]).all():
             raise InputError("the bound is no number for some image: this model cannot decode; train it anew")
+        content = _content(stored.name, chosen, rows)
+        tell(**content)
         if json_file is not None:
-            _write_json(json_file, stored.name, chosen, rows)
+            make_folder(json_file.parent)
+            write_whole(json_file, (json.dumps(content, indent=2) + "\n").encode())
+            wrote(json_file)
+            print(f"{json_file}: {_many(len(chosen), 'image')}, {_many(len(rows), 'noise level')}")
         _draw(out, pixels[0], fitted, rows, seed)
 
 
@@ -162,9 +169,8 @@ def _chosen(image: str | None, number: int, seed: int, *, everything: bool) -> n
     return np.arange(number) if everything else np.random.default_rng(seed).integers(number, size=1)
 
 
-def _write_json(path: Path, name: str, chosen: np.ndarray, rows: dict[float | None, Amortisation]) -> None:
-    """The numbers of each image and noise."""
-    from lowerbound.whole import make_folder, write_whole
+def _content(name: str, chosen: np.ndarray, rows: dict[float | None, Amortisation]) -> dict[str, Any]:
+    """The numbers of each image and noise, as JSON has them."""
 
     def listed(values: np.ndarray | None) -> list | None:
         return None if values is None else [float(value) for value in values]
@@ -184,10 +190,7 @@ def _write_json(path: Path, name: str, chosen: np.ndarray, rows: dict[float | No
         }
         for sigma, found in rows.items()
     ]
-    content = {"model": name, "unit": "nats per image", "images": chosen.tolist(), "found": each}
-    make_folder(path.parent)
-    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
-    print(f"{path}: {_many(len(chosen), 'image')}, {_many(len(each), 'noise level')}")
+    return {"model": name, "unit": "nats per image", "images": chosen.tolist(), "found": each}
 
 
 def _draw(out: Path, image: np.ndarray, model: Any, rows: dict[float | None, Amortisation], seed: int) -> None:

@@ -15,8 +15,9 @@ from lowerbound.comparison import begin, go_on, images_of, more_epochs
 from lowerbound.errors import DivergedError, InputError, LostProcessError
 from lowerbound.images import ImageSet
 from lowerbound.options import load_own, load_source, whole
+from lowerbound.outcome import tell, wrote
 from lowerbound.outside import Outside, where
-from lowerbound.plan import Plan, choose_k, default_folder
+from lowerbound.plan import Plan, choose_k
 from lowerbound.processes import Processes, here
 from lowerbound.progress import terminal
 from lowerbound.replicates import averaged
@@ -86,6 +87,7 @@ def begin_run(
         if not plan.ks:
             k, reason = choose_k(images)
             plan = replace(plan, ks=(k,), reason=reason)
+            tell(k=k, why=reason)
             print(f"chose K = {k}: {reason.partition(', ')[2]}; -k gives another")
         for line in plan.chosen(images):
             print(line)
@@ -113,9 +115,10 @@ def _begun(
     _check_shared(processes, plan.stored(images), plan.outside)
     if processes.main:
         command = shlex.join(["lowerbound", *sys.argv[1:]])
-        out = out or default_folder(images.name, plan)
-        processes.remember("run", str(out.absolute()))  # before it is there: a kill in between loses nothing
-        run = begin(images, plan, out, command=command, size=size, data_dir=data_dir, insight=insight)
+        run = begin(
+            images, plan, out, command=command, size=size, data_dir=data_dir, insight=insight,
+            remember=lambda path: processes.remember("run", str(path.absolute())),  # so that a kill loses nothing
+        )  # fmt: skip
         processes.tell([str(run.path.absolute()), run.about])
         return run
     path, about = processes.tell(None)
@@ -199,6 +202,7 @@ def _finish(run: Run, images: ImageSet, processes: Processes) -> None:
 
     machine = run.about["machine"]
     threads = f"{machine['threads']} threads" if processes.size == 1 else f"{processes.size} processes"
+    wrote(run.path)
     print(f"run: {run.path}\ncomputing on {machine['device']} with {threads}")
     try:
         go_on(
@@ -228,6 +232,7 @@ def _finish(run: Run, images: ImageSet, processes: Processes) -> None:
         table.add_row(*row)
     console.print(table)
     console.print(footnote(run))
+    tell(run=run.path, report=run.path / "report.html", metrics=run.metrics, verdict=judgement(run), note=footnote(run))
     for sentence in judgement(run):
         console.print(sentence)
     print(f"report: {run.path / 'report.html'}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lowerbound.errors import InputError
+from lowerbound.errors import InputError, nearest
 from lowerbound.exports import place, save_figure
 from lowerbound.options import (
     DataDir,
@@ -22,6 +22,7 @@ from lowerbound.options import (
     open_model,
     whole,
 )
+from lowerbound.outcome import tell, wrote
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +74,7 @@ def morph(
     with look.style(style):
         out = place(out, f"{run.name}-morph.gif", GIF)
         if way not in WAYS:
-            raise InputError(f'there is no way "{way}"; expected one of {", ".join(WAYS)}')
+            raise InputError(f'there is no way "{way}"{nearest(way, WAYS)}; expected one of {", ".join(WAYS)}')
         folder, _, models = models_beside(run, model, k, own)
         begin, end = (_image(folder, each, data_dir) for each in (first, last))
         tracks = {look.model_style(name).label: morph(one, begin, end, steps, way) for name, one in models.items()}
@@ -118,7 +119,9 @@ def traverse(
     with look.style(style):
         out = place(out, f"{run.name}-traverse.gif", GIF)
         if along not in ALONG:
-            raise InputError(f'there is nothing called "{along}" to go along; expected one of {", ".join(ALONG)}')
+            raise InputError(
+                f'there is nothing called "{along}" to go along{nearest(along, ALONG)}; expected one of {", ".join(ALONG)}'
+            )
         folder, stored, fitted = open_model(run, model, k, own)
         images = images_for(folder, None, data_dir)
         _check_position(image, len(images))
@@ -163,4 +166,6 @@ def _save(out: Path, tracks: dict[str, np.ndarray], words: str) -> None:
     content = gif(tracks)
     make_folder(out.parent)
     write_whole(out, content)
+    wrote(out)
+    tell(tracks=list(tracks), steps=len(next(iter(tracks.values()))))
     print(f"{out}: {words}, {len(content) / 1e3:.0f} kB")

@@ -22,6 +22,7 @@ from lowerbound.options import (
     images_for,
     open_model,
 )
+from lowerbound.outcome import tell, wrote
 from lowerbound.whole import make_folder, write_whole
 
 if TYPE_CHECKING:
@@ -100,16 +101,18 @@ def nats(
             save_figure(rates.kl_by_dimension(*dimensions), _beside(out, "dimensions"))
         if scatter:
             save_figure(spread.gradient_variance(DRAWS, scatter), _beside(out, "gradients"))  # type: ignore[arg-type]
+    found: dict[str, Any] = {
+        "model": stored.name,
+        "seed": seed,
+        "gaps": gaps.to_json(),
+        "rate": {"images": split.images, **{name: vars(each) for name, each in _terms(split).items()}},
+        "gradient_variance": {"draws": list(DRAWS), **{name: values.tolist() for name, values in scatter.items()}},
+    }
+    tell(**found)
     if json_file is not None:
-        found: dict[str, Any] = {
-            "model": stored.name,
-            "seed": seed,
-            "gaps": gaps.to_json(),
-            "rate": {"images": split.images, **{name: vars(each) for name, each in _terms(split).items()}},
-            "gradient_variance": {"draws": list(DRAWS), **{name: values.tolist() for name, values in scatter.items()}},
-        }
         make_folder(json_file.parent)
         write_whole(json_file, to_json(found))
+        wrote(json_file)
         print(json_file)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lowerbound.errors import InputError
+from lowerbound.outcome import tell
 
 if TYPE_CHECKING:
     from lowerbound.images import Images, ImageSet
@@ -117,6 +118,7 @@ def load_source(source: str, data_dir: Path | None, size: int | None) -> ImageSe
 
 def say_choices(images: ImageSet) -> None:
     """Print what was chosen for the user, and name what was left out."""
+    tell(source=images.name, choices=images.choices, left_out=dict(images.skipped))
     for choice in images.choices:
         print(f"{images.name}: {choice}")
     for file, reason in images.skipped[:10]:

@@ -8,6 +8,7 @@ import typer
 
 from lowerbound.exports import place
 from lowerbound.options import DataDir, Out, Own, RunFolder, load_own
+from lowerbound.outcome import tell, wrote
 
 __all__ = ["VERBS"]
 
@@ -78,6 +79,9 @@ def page(
     for left in held.meta["left_out"]:
         print(f"left out: {left['panel']}: {left['reason']}")
     size = sum(map(len, files.values())) / 1e6
+    wrote(*(out.parent / name for name in files))
+    models = [each["name"] for each in held.meta["models"]]
+    tell(images=held.meta["shown"], models=models, megabytes=size, left_out=held.meta["left_out"])
     print(f"{out}: {held.meta['shown']:,} images, {len(held.meta['models'])} models, {size:.1f} MB")
     if serve:
         serve_files(files, port)

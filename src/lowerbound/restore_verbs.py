@@ -23,6 +23,7 @@ from lowerbound.options import (
     images_for,
     open_model,
 )
+from lowerbound.outcome import tell, wrote
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,11 +110,13 @@ def denoise(
                 rows = slice(first, first + AT_ONCE)
                 found[rows] = without_noise(fitted, noisy[rows], sigma, seed=seed).images
                 advance(len(noisy[rows]), "")
+        tell(model=stored.name, images=len(found), sigma=sigma)
         label = look.model_style(stored.recipe).label
         shown, notes = {"noisy": as_floats(noisy), label: found}, {}
         if truth is not None:
             notes = {name: [_psnr(truth, one)] for name, one in shown.items()}
             shown = {"clean": truth} | shown
+            tell(psnr={name: words for name, (words,) in notes.items()})
             for name, (words,) in notes.items():
                 print(f"{name}: PSNR {words} over {len(truth)} images")
         _write(out, images, {"": found}, f"images without noise by {stored.name}")
@@ -178,10 +181,12 @@ def inpaint(
         found = Inpainted(*(np.concatenate([getattr(p, name) for p in parts], axis) for name, axis in
                             (("draws", 1), ("mean", 0), ("std", 0))))  # fmt: skip
         print(f"{hidden.sum():,} of {hidden.size:,} pixels are hidden in each of {len(x)} images")
+        tell(model=stored.name, images=len(x), hidden_pixels=int(hidden.sum()), pixels=hidden.size, draws=number)
         label = f"{look.model_style(stored.recipe).label}, mean"
         notes = {"std": [f"white: {found.std.max():.2f}"]}
         if new_images is None:
             notes[label] = [_psnr(x[:, :, hidden], found.mean[:, :, hidden])]
+            tell(psnr_over_hidden_pixels=notes[label][0])
             print(f"{label}: PSNR {notes[label][0]} over the hidden pixels of {len(x)} test images")
         if out.suffix.lower() in ARRAY:
             save_array(found.draws, out, f"draws by {stored.name}")
@@ -294,4 +299,5 @@ def _write(out: Path, images: Images, kinds: dict[str, np.ndarray], words: str) 
             for name, image in zip(names, found, strict=True)
         }
         write_folder(out, files)
+        wrote(out)
         print(f"{out}: {len(files):,} PNG files, {words}")

@@ -29,6 +29,7 @@ from lowerbound.options import (
     open_model,
     stream_for,
 )
+from lowerbound.outcome import tell, wrote
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,6 +85,7 @@ def sample(
         if prior is not None:
             codes = draw_codes(_fitted_prior(folder, stored, fitted, prior, data_dir, seed), number, seed)
         made = fitted.inverse_transform(codes)
+        tell(model=stored.name, prior=prior or "the model's own", samples=len(made))
         if out.suffix.lower() in ARRAY:
             save_array(made, out, f"samples of {stored.name}")
         else:
@@ -122,14 +124,16 @@ def reconstruct(
         if out.suffix.lower() in ARRAY:
             folder, stored, fitted = open_model(run, model, k, own)
             chosen = _some(images_for(folder, new_images, data_dir), number, seed)
+            tell(model=stored.name, images=len(chosen))
             save_array(fitted.inverse_transform(fitted.transform(chosen)), out, f"reconstructions by {stored.name}")
             return
         number = 8 if number is None else number
         _few_enough(number, out)
         folder, k, models = models_beside(run, model, k, own)
         chosen = _some(images_for(folder, new_images, data_dir), number, seed)
-        for name, one in models.items():
-            error = squared_errors(one, chosen).mean()
+        errors = {name: float(squared_errors(one, chosen).mean()) for name, one in models.items()}
+        tell(k=k, images=len(chosen), mean_squared_error_per_pixel=errors)
+        for name, error in errors.items():
             print(f"{name}: mean squared error {error:.6f} per pixel over these {len(chosen)} images")
         save_figure(figures.reconstructions(chosen, reconstructed(models, chosen), k=k), out)
 
@@ -160,6 +164,7 @@ def interpolate(
         begin, end = drawn[0] if first is None else first, drawn[1] if last is None else last
         if max(begin, end) >= len(images):
             raise InputError(f"there is no test image {max(begin, end)}; expected 0 to {len(images) - 1}")
+        tell(k=k, first=int(begin), last=int(end), models=list(models))
         print(f"from test image {begin} to test image {end}, K = {k}")
         save_figure(figures.interpolation(sections.interpolate(models, images.pixels[begin], images.pixels[end])), out)
 
@@ -187,6 +192,11 @@ def encode(
     folder, stored, fitted = open_model(run, model, k, own)
     stream = stream_for(folder, new_images, data_dir)
     done = write_codes(fitted, stream, out, stamp=model_stamp(folder, stored), progress=terminal)
+    wrote(out)
+    tell(
+        model=stored.name, rows=done.rows, columns=stored.latent_dim, rows_found=done.found, begun_anew=done.anew,
+        left_out=len(done.skipped), seconds=done.seconds, images_per_second=done.images_per_second,
+    )  # fmt: skip
     if done.skipped:
         print(left_out(done.skipped), file=sys.stderr)
     if done.anew:
@@ -220,6 +230,7 @@ def spectrum(
         explained, k = pca.explained, k or usual
         if k >= len(explained):
             raise InputError(f"k is {k}; expected 1 to {len(explained) - 1}, the components there are")
+        tell(k=k, share_of_variance=float(explained[k]), pixels=len(pca.mean), shares_of_variance=explained[1:])
         print(f"{explained[k]:.1%} of the variance lies in the first {k} of {len(pca.mean):,} principal components")
         if pca.residuals is not None:
             print(f"{len(pca.variances)} eigenvalues by the randomised solver, {bounds(pca.variances, pca.residuals)}")
@@ -283,6 +294,7 @@ def _fitted_prior(
         name, codes, encoder=encoder, image_shape=stored.image_shape, images=images, seed=seed, progress=terminal
     )
     score, error = found.log_likelihood.mean, found.log_likelihood.standard_error
+    tell(prior_nats_per_held_out_code={"mean": score, "standard_error": error})
     print(f"{name} prior of {stored.name}: {score:.2f} ± {error:.2f} nats per held-out code; kept in the run")
     run.save_prior(
         stored, name, found.prior, {"prior": name, "seed": seed, "nats_per_code": vars(found.log_likelihood)}

@@ -15,6 +15,7 @@ import typer
 from lowerbound.errors import InputError
 from lowerbound.exports import save_figure
 from lowerbound.options import DataDir, ModelName, OneK, Own, RunFolder, Seed, Size, Style, open_model, stream_for
+from lowerbound.outcome import tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -200,6 +201,7 @@ def duplicates(
         found = search(fitted, there, progress=terminal)
         groups = [told_apart(group, there, home) for group in found.groups]
         kinds = [kind for group in groups for kind in group.kinds[1:]]
+        tell(groups=len(groups), surplus=found.surplus, kinds={kind: kinds.count(kind) for kind in KINDS})
         if groups:
             counts = ", ".join(f"{kinds.count(kind):,} {words}" for kind, words in KINDS.items() if kind in kinds)
             print(

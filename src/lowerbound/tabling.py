@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowerbound.errors import InputError
+from lowerbound.outcome import tell, wrote
 from lowerbound.whole import make_folder, write_whole
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def save_table(
     table, everything = stem.with_name(stem.name + ".csv"), stem.with_name(stem.name + ".json")
     write_whole(table, as_csv(columns))
     write_whole(everything, as_json(about, rows, columns))
+    tell(**about)
+    wrote(table, everything)
     print(f"{table} and {everything}")
 
 

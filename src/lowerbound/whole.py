@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lowerbound.errors import InputError
+from lowerbound.errors import InputError, TakenError
 
 __all__ = ["make_folder", "name_folder", "no_room", "refusal", "refuse_existing", "write_whole"]
 
@@ -29,6 +29,7 @@ _NOT_ALLOWED = {
     errno.EIO: "the disk reports an error",
     errno.ENOTEMPTY: "it exists already",
 }
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY}
 _NO_SYNC = {errno.EACCES, errno.EPERM, errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EISDIR}
 
 
@@ -132,7 +133,8 @@ def name_folder(partial: Path, path: Path) -> None:
         path: Its name from now on, which nothing bears but perhaps an empty folder.
 
     Raises:
-        InputError: Something else is there, or nothing may be written there.
+        TakenError: Something else is there.
+        InputError: Nothing may be written there.
 
     Example:
         >>> import tempfile
@@ -146,7 +148,8 @@ def name_folder(partial: Path, path: Path) -> None:
         partial.rename(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise refusal(path, error) from error
+        wrong = refusal(path, error)
+        raise TakenError(str(wrong)) if error.errno in _TAKEN else wrong from error
 
 
 def refuse_existing(path: Path) -> None:
@@ -156,7 +159,7 @@ def refuse_existing(path: Path) -> None:
     except OSError as error:
         raise InputError(f"{path} cannot be a run folder ({error.strerror}); give another with --out") from error
     if there:
-        raise InputError(f"{path} exists already; nothing in it was touched; give another folder with --out")
+        raise TakenError(f"{path} exists already; nothing in it was touched; give another folder with --out")
 
 
 def no_room(error: OSError) -> bool:
