@@ -150,15 +150,15 @@ def keep_run(
         model: Trained, on the CPU; it stays as it is.
         images: That it has learned from, and test images.
         recipe: ``file.py:function``, the function that makes such a model from an image shape and K.
-        history: Of each step of the training ``loss``, ``distortion`` and ``rate``, means over its batch, ``[steps]`` each;
-            and whatever else was measured, as long.
+        history: Of each step of the training ``loss``, ``distortion`` and ``rate``, means over its batch, and what
+            ``model.gauges()`` has (sigma, where it is learned): ``[steps]`` each; and whatever else was measured, as long.
         settings: How it was trained, to be kept; its epochs are counted from the steps.
         seconds: How long that took.
         out: The run folder; by default ``runs/NAME-own-kK-DATE``.
         progress: Shown on the way.
 
     Raises:
-        InputError: A recipe that makes another model, a history of no steps or without one of the three, or a folder that
+        InputError: A recipe that makes another model, a history of no steps or without what is expected, or a folder that
             exists; nothing is written.
         DivergedError: Weights that are not finite.
 
@@ -169,13 +169,12 @@ def keep_run(
         PosixPath('runs/digits-own-k2-2026-11-25')
     """
     columns = {name: np.asarray(values, np.float32) for name, values in history.items()}
-    lengths = {name: len(columns[name]) if name in columns else 0 for name in ("loss", "distortion", "rate", *columns)}
+    wanted = ("loss", "distortion", "rate", *model.gauges())  # as the package's own loop records, so that it can go on
+    lengths = {name: len(columns[name]) if name in columns else 0 for name in (*wanted, *columns)}
     steps = lengths["loss"]
     if not steps or set(lengths.values()) != {steps}:
         said = ", ".join(f"{number} of {name}" for name, number in lengths.items())
-        raise InputError(
-            f"the history has {said}; expected loss, distortion and rate of every step, and at least one step"
-        )
+        raise InputError(f"the history has {said}; expected as many of each, one for every step: {', '.join(wanted)}")
     given = settings or Settings()
     outside = load_function(recipe)
     with torch.no_grad():
