@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import tokenize
-import zipfile
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lowerbound.errors import InputError
 from lowerbound.images import Images, ImageSet
-from lowerbound.packed import is_packed, open_packed, packed_images
+from lowerbound.packed import UNREADABLE, is_packed, open_packed, packed_images
+from lowerbound.packing import SHARE, room
 from lowerbound.progress import Progress, quiet
 from lowerbound.splits import SEED, hold_out
 from lowerbound.streams import Block, Stream, stream_of
@@ -26,11 +24,6 @@ __all__ = ["array_stream", "load_arrays", "name_from", "read_arrays", "to_pixels
 ZIP_MARK = b"PK"  # with which a .npz starts
 BLOCK = 2**22  # pixels looked at in one step
 ON_DISK = 2**31  # bytes; a larger .npy stays on disk, where only a slice of it can be taken
-
-UNREADABLE = (  # what np.load was seen to raise on broken files
-    *(OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, MemoryError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
-)
 
 IMAGES = ("images", "x", "data", "pixels", "arr_0")
 LABELS = ("labels", "y", "targets")
@@ -199,9 +192,26 @@ def _open(path: Path) -> Mapping[str, np.ndarray]:
                 return {"images": np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))}
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as archive:  # keys that are not wanted are named, never read
-                return {key.lower(): archive[key] if key.lower() in wanted else np.empty(0) for key in archive.files}
+                keys = {key: key.lower() in wanted for key in archive.files}
+                _check_room(path, [archive.zip.NameToInfo.get(f"{key}.npy") for key, read in keys.items() if read])
+                arrays = {key.lower(): archive[key] if read else np.empty(0) for key, read in keys.items()}
+                if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+                    raise ValueError("a part of it is no array")
+                return arrays
+    except InputError:
+        raise
     except UNREADABLE as wrong:
         raise _unreadable(path, wrong) from wrong
+
+
+def _check_room(path: Path, members: list[Any]) -> None:
+    """Refuse an archive that would unpack to more than there is memory; its members are never read beyond what they tell."""
+    size, free = sum(member.file_size for member in members if member is not None), SHARE * room()
+    if size > free:
+        raise InputError(
+            f"{path} unpacks to {size / 1e9:,.1f} GB, more than the {free / 1e9:,.1f} GB of memory that are free; save it as "
+            ".npy, which stays on disk"
+        )
 
 
 def _unreadable(path: Path, wrong: Exception) -> InputError:

@@ -141,7 +141,7 @@ def load_exported(folder: str | Path) -> Model:
     about, file = read_json(folder / "model.json"), folder / "model.safetensors"
     try:
         stored = StoredModel.from_json(about)
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{folder / 'model.json'} does not describe a model; export it again") from error
     return stored.load(file)
 

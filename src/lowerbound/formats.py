@@ -243,7 +243,7 @@ def check_like(file: Path, tensors: dict[str, torch.Tensor], expected: dict[str,
     """Refuse tensors of other names, shapes or types of number than a model has, and say each difference."""
     found, wanted = ({name: _kind(tensor) for name, tensor in each.items()} for each in (tensors, expected))
     wrong = [
-        f"{name[:80]} is {found.get(name, 'missing')}, expected {wanted.get(name, 'no such tensor')}"
+        f"{ascii(name[:80])[1:-1]} is {found.get(name, 'missing')}, expected {wanted.get(name, 'no such tensor')}"
         for name in sorted(found.keys() | wanted.keys())
         if found.get(name) != wanted.get(name)
     ]

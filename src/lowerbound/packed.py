@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import io
 import json
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -20,9 +23,14 @@ from lowerbound.downloads import data_folder
 from lowerbound.errors import InputError
 from lowerbound.images import Images, ImageSet
 
-__all__ = ["KEY", "Names", "array_header", "beside", "home", "is_packed", "open_packed", "packed_images"]
+__all__ = ["KEY", "UNREADABLE", "Names", "array_header", "beside", "home", "is_packed", "open_packed", "packed_images"]
 
 KEY = b"lowerbound"  # under which the schema of the table tells what else is known
+
+UNREADABLE = (  # what np.load was seen to raise on broken files
+    *(OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, MemoryError, RuntimeError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
 
 
 def home(name: str, stamp: str, data_dir: Path | None = None) -> Path:
@@ -78,7 +86,9 @@ def packed_images(path: Path) -> Images:
     table = _table(path)[0]
     try:
         pixels = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError) as wrong:
+        if pixels.ndim != 4 or pixels.dtype != np.uint8 or pixels.shape[1] not in (1, 3) or 0 in pixels.shape:
+            raise ValueError(f"it holds {pixels.dtype} {list(pixels.shape)}")
+    except UNREADABLE as wrong:
         raise InputError(f"{path} cannot be read as packed images ({wrong}); remove it to pack them again") from wrong
     if len(table) != len(pixels):
         raise InputError(
@@ -145,9 +155,35 @@ def _table(path: Path) -> tuple[Any, dict[str, Any]]:
     try:
         table = pyarrow.ipc.open_file(pyarrow.memory_map(str(told))).read_all()
         about = json.loads((table.schema.metadata or {})[KEY])
-    except (OSError, ValueError, KeyError, pyarrow.ArrowException) as wrong:
-        raise InputError(f"{told} is not as lowerbound wrote it ({wrong}); remove it") from wrong
+        _hold_to_form(table, about)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, pyarrow.ArrowException) as wrong:
+        why = " ".join(str(wrong).split())[:300] or type(wrong).__name__
+        raise InputError(f"{told} is not as lowerbound wrote it ({why}); remove it") from wrong
     return table, about
+
+
+def _hold_to_form(table: Any, about: Any) -> None:
+    """Refuse a table in which an offset leads out of it, or that tells something else than ``packing`` writes."""
+    from pyarrow import types
+
+    if not isinstance(about, dict):
+        raise ValueError("it tells nothing")
+    texts = [about["name"], about["source"], about["stamp"], *about["class_names"], *about["choices"]]
+    for file, reason in about["skipped"]:
+        texts += [file, reason]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a name in it is no text")
+    if type(about["train"]) is not int or not 0 <= about["train"] <= len(table):
+        raise ValueError(f"it has no {str(about['train'])[:40]} training images")
+    kinds = {"place": types.is_integer, "name": types.is_string, "label": types.is_integer}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name not in kinds or not kinds[name](column.type):
+            raise ValueError(f"its column {name[:40]} is {column.type}")
+        column.validate(full=True)
+    if "label" in table.column_names and len(table):
+        labels = table["label"].to_numpy()
+        if labels.min() < 0 or (about["class_names"] and labels.max() >= len(about["class_names"])):
+            raise ValueError(f"its labels range over [{labels.min()}, {labels.max()}]")
 
 
 def beside(path: Path, what: str = "") -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 __all__ = ["SCHEDULES", "Settings", "constant", "one_cycle"]
@@ -32,6 +32,14 @@ def one_cycle(fraction: float) -> float:
 
 
 SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "one_cycle": one_cycle}
+
+
+_KINDS: dict[str, tuple[type, ...]] = {"float": (float, int), "int": (int,), "str": (str,), "bool": (bool,)}
+
+
+def _reckonable(value: Any) -> bool:
+    """Whether a value is no number, or one that others can reckon with."""
+    return not isinstance(value, int | float) or abs(value) < 2**63
 
 
 @dataclass(frozen=True)
@@ -98,5 +106,13 @@ class Settings:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Settings:
-        """The settings that ``to_json`` stored; those of older runs know nothing of what came later."""
+        """The settings that ``to_json`` stored; those of older runs know nothing of what came later.
+
+        Raises:
+            ValueError: Something else.
+        """
+        for known in fields(cls):
+            value = stored.get(known.name, known.default)
+            if known.name != "schedule" and (type(value) not in _KINDS[str(known.type)] or not _reckonable(value)):
+                raise ValueError(f"{known.name} is {str(value)[:40]}; expected {known.type}")
         return cls(**{**stored, "schedule": SCHEDULES[stored["schedule"]]})

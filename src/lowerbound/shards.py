@@ -160,13 +160,16 @@ def rows_of(file: Path, column: str, start: int = 0) -> Iterator[Any]:
                 while groups and start >= (rows := table.metadata.row_group(groups[0]).num_rows):
                     groups, start = groups[1:], start - rows
                 for batch in table.iter_batches(DECODED, row_groups=list(groups), columns=[column], use_threads=False):
+                    batch.column(0).validate(full=True)
                     if start < len(batch):
                         yield batch.column(0).slice(start)
                     start = max(0, start - len(batch))
             return
         for batch in _recordrows_of(file):
             if start < len(batch):
-                yield batch.column(batch.schema.get_field_index(column)).slice(start)
+                found = batch.column(batch.schema.get_field_index(column))
+                found.validate(full=True)  # an offset that leads out of the file would be followed
+                yield found.slice(start)
             start = max(0, start - len(batch))
     except (pyarrow.ArrowException, OSError) as wrong:
         raise _unreadable(file, wrong) from wrong
@@ -193,14 +196,18 @@ def _schema(file: Path) -> Any:
 
     try:
         if file.suffix.lower() == ".parquet":
-            return pyarrow.parquet.read_schema(file)
-        source = pyarrow.memory_map(str(file))
-        try:
-            return pyarrow.ipc.open_file(source).schema
-        except pyarrow.ArrowInvalid:
-            source.seek(0)
-            return pyarrow.ipc.open_stream(source).schema
-    except (pyarrow.ArrowException, OSError) as wrong:
+            schema = pyarrow.parquet.read_schema(file)
+        else:
+            source = pyarrow.memory_map(str(file))
+            try:
+                schema = pyarrow.ipc.open_file(source).schema
+            except pyarrow.ArrowInvalid:
+                source.seek(0)
+                schema = pyarrow.ipc.open_stream(source).schema
+        if len(set(schema.names)) < len(schema.names):  # read here: names that are no text are no names
+            raise pyarrow.ArrowInvalid("two columns of one name")
+        return schema
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as wrong:
         raise _unreadable(file, wrong) from wrong
 
 

@@ -105,7 +105,9 @@ class Run:
         path = Path(path)
         file = path / "run.json"
         if not file.is_file():
-            raise InputError(f"{path} {_what_it_is(path)}; expected what `lowerbound compare` or `lowerbound train` wrote")
+            raise InputError(
+                f"{path} {_what_it_is(path)}; expected what `lowerbound compare` or `lowerbound train` wrote"
+            )
         run = cls(path, read_json(file), outside)
         run._check()
         if run.about["status"] != "complete" and not unfinished:
@@ -127,6 +129,7 @@ class Run:
             for source in ("name", "source", "sha256"):
                 damaged |= not isinstance(about["source"][source], str)
             damaged |= any(model.image_shape != tuple(about["source"]["image_shape"]) for model in self.models)
+            damaged |= len({model.name for model in self.models}) < len(self.models)
             damaged |= about["shown_k"] not in [model.latent_dim for model in self.models]
         except (LookupError, TypeError, ValueError, AttributeError):
             damaged = True

@@ -142,7 +142,13 @@ class StoredModel:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> StoredModel:
-        """What ``to_json`` stored, now or in the first format, which knew no parts."""
+        """What ``to_json`` stored, now or in the first format, which knew no parts.
+
+        Raises:
+            LookupError: Parts of it that are not there.
+            ValueError: Something else than was stored.
+        """
+        _hold_to_types(stored)
         shape, settings = tuple(stored["image_shape"]), Settings.from_json(stored["settings"])
         parts = Parts(**stored["parts"]) if stored.get("parts") else None
         model = cls(**{**stored, "image_shape": shape, "settings": settings, "parts": parts})
@@ -157,6 +163,20 @@ class StoredModel:
         if not (channels in (1, 3) and 1 <= model.latent_dim <= pixels and model.latent_dim * pixels <= MOST_NUMBERS):
             raise ValueError(f"{model.name} of images {shape}")
         return model
+
+
+def _hold_to_types(stored: Any) -> None:
+    """Refuse what is not of the types that ``to_json`` gives; what the values mean is looked at later."""
+    wrong = not isinstance(stored, dict)
+    if not wrong:
+        whole = [stored["latent_dim"], *stored["image_shape"], stored.get("images", 0), stored.get("replicate", 0)]
+        wrong |= any(type(number) is not int or not 0 <= number < 2**53 for number in whole)
+        wrong |= any(type(stored.get(name, "")) is not str for name in ("recipe", "network"))
+        for name in ("parts", "outside"):
+            texts = stored.get(name) or {}
+            wrong |= not isinstance(texts, dict) or any(type(text) is not str for text in texts.values())
+    if wrong:
+        raise ValueError("it does not describe a model")
 
 
 def _finite(file: Path, *, allow_nonfinite: bool) -> dict[str, torch.Tensor]:
