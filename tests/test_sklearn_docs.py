@@ -1,20 +1,11 @@
-"""docs/sklearn.md tells what is so: its code runs, its numbers are the measured ones."""
+"""docs/sklearn.md tells what is so: its numbers are the measured ones. Its code: test_docs."""
 
 import json
 import re
 from pathlib import Path
 
-import pytest
-
 PAGE = (Path(__file__).parents[1] / "docs" / "sklearn.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("place", range(len(BLOCKS)))
-def test_the_code_runs(place, capsys):
-    exec(compile(BLOCKS[place], "sklearn.md", "exec"), {})  # noqa: S102
-    assert capsys.readouterr().out
 
 
 def test_the_numbers_are_those_that_were_measured():
