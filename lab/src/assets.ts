@@ -70,15 +70,25 @@ export function fromPlanes(stored: ArrayBuffer, name = "asset"): ArrayBuffer {
   return made.buffer;
 }
 
-/** What gzip packed. */
-export async function gunzip(bytes: Uint8Array<ArrayBuffer>, name = "asset"): Promise<ArrayBuffer> {
+const MOST = 2 ** 30; // bytes of one part, unpacked: gzip makes a thousand of one
+
+/** What gzip packed, at most so many bytes of it. */
+export async function gunzip(bytes: Uint8Array<ArrayBuffer>, name = "asset", most = MOST): Promise<ArrayBuffer> {
   if (typeof DecompressionStream === "undefined") {
     throw new PageError("This browser cannot unpack the page (no DecompressionStream). A browser of 2023 or later can.");
   }
+  let size = 0;
+  const counted = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(chunk, out) {
+      size += chunk.length;
+      if (size > most) throw new RangeError("too large");
+      out.enqueue(chunk);
+    },
+  });
   try {
-    return await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+    return await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")).pipeThrough(counted)).arrayBuffer();
   } catch {
-    throw new PageError(`The part "${name}" of this page is damaged (gzip ends too soon or is wrong). Make the page again.`);
+    throw new PageError(`The part "${name}" of this page is damaged (${size > most ? "it unpacks to more than a page has" : "gzip ends too soon or is wrong"}). Make the page again.`);
   }
 }
 
