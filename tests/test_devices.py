@@ -91,7 +91,7 @@ def test_compiled_backbones_compute_the_same():
         with quickened(plain, CPU, compiled=True):
             torch.manual_seed(1)
             found = plain.loss(x).loss
-    except (RuntimeError, OSError, Warning) as error:
+    except (InputError, RuntimeError, OSError, Warning) as error:
         pytest.skip(f"torch.compile does not work here: {type(error).__name__}: {str(error).splitlines()[0]}")
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 

@@ -484,7 +484,8 @@ def test_a_bomb_is_refused_by_its_header_and_of_100_000_frames_one_is_decoded(tm
 # 22: another batch, and other images
 
 
-def test_a_run_cannot_go_on_as_another_model(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_run_cannot_go_on_as_another_model(tmp_path):
     """What a run is stands in its run.json; its checkpoints are held to it."""
     images = sources.digits()
     run = begin(images, Plan((2,), ("linear",), epochs=1), tmp_path / "run")
@@ -532,6 +533,30 @@ def test_a_broken_torchvision_beside_it_does_not_matter(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+UNCOMPILED = """
+import sys, warnings
+warnings.filterwarnings("ignore")
+sys.argv = ["lowerbound", "train", "digits", "--model", "vae", "-k", "2", "--epochs", "1", "--compile", "--out", "run"]
+from lowerbound.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="finds its compiler elsewhere")
+def test_without_a_compiler_compile_is_refused_and_all_else_works(tmp_path):
+    """Nothing is compiled unless that is asked for, so that no other test of this file needs a compiler."""
+    bare = {name: value for name, value in os.environ.items() if name != "CXX"}
+    bare |= {"PATH": "/nowhere", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", UNCOMPILED], cwd=tmp_path, env=bare, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("lowerbound: torch cannot compile here (")
+    assert line.endswith("; leave --compile out")
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def quickened(
     Backbones draw nothing, so that noise is passed to what is compiled.
 
     Raises:
-        InputError: The device is not made for bfloat16.
+        InputError: The device is not made for bfloat16; or, at the first images, torch cannot compile.
     """
     check_precision(precision, device)
     backbones = model.backbones() if hasattr(model, "backbones") else []
@@ -154,7 +154,13 @@ def _quick(backbone: nn.Module, device: torch.device, precision: str, compiled: 
     forward = torch.compile(backbone.forward) if compiled else backbone.forward
 
     def quick(x: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            return forward(x).float()
+        try:
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                return forward(x).float()
+        except Exception as error:
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"torch cannot compile here ({reason}); leave --compile out") from error
 
     return quick
