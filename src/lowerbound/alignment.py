@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,22 +18,21 @@ from torch.nn import functional
 
 from lowerbound.images import as_floats
 
-__all__ = ["KEPT", "crop", "residuals", "shift"]
+__all__ = ["crop", "residuals", "shift"]
 
-KEPT = (1.0, 0.95, 0.9, 0.85, 0.8)  # of either side of an image, when a piece of it is looked at
+KEPT = (0.95, 0.9, 0.85, 0.8)  # of either side of an image, when a piece of it is looked at
 LONGEST = 32  # pixels of the longer side on which images are compared
 REACH = 0.1  # of a side: how far one image may lie from the other
 NOISE = 1 / 255  # a standard deviation below it is rounding
 
 
 @torch.no_grad()
-def residuals(first: np.ndarray, second: np.ndarray, kept: Sequence[float] = KEPT) -> np.ndarray:
+def residuals(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """One minus the correlation of pairs of images at their best shift and zoom: 0 for copies, about 1 for strangers.
 
     Args:
         first: ``[n, C, H, W]``, 8-bit or float in [0, 1].
         second: What they are compared with, one by one.
-        kept: Shares of either side of the pieces that are looked at; (1.0,) for no zoom, at a ninth of the time.
 
     Returns:
         Numbers from 0 to 2, ``[n]``.
@@ -48,10 +46,9 @@ def residuals(first: np.ndarray, second: np.ndarray, kept: Sequence[float] = KEP
     a, b = (_small(torch.from_numpy(as_floats(each))) for each in (first, second))
     middles, wholes = _Middle.of(a), _Whole.of(b)
     best = _best_shift(middles, wholes)
-    for share in kept:
-        if share != 1:
-            best = torch.maximum(best, _best_shift(_Middle.of(crop(a, share)), wholes))
-            best = torch.maximum(best, _best_shift(middles, _Whole.of(crop(b, share))))
+    for kept in KEPT:
+        best = torch.maximum(best, _best_shift(_Middle.of(crop(a, kept)), wholes))
+        best = torch.maximum(best, _best_shift(middles, _Whole.of(crop(b, kept))))
     return 1 - best.double().numpy()
 
 

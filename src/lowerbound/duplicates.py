@@ -8,10 +8,10 @@ Exact copies have the same pixels. Near ones are looked for in three steps.
    there. Of very many pairs only the most suspicious are compared, and some drawn at random, which stand for the others.
 3. *A threshold that the images set themselves.* Two handwritten ones are alike although nobody copied them, so that no
    residual means a copy everywhere. Each pair's residual is divided by the usual one of its two images (the median over the
-   nearest of the one that has more like it, at their best shift). The logarithms of these ratios fall off exponentially towards
+   nearest of the one that has more like it). The logarithms of these ratios fall off exponentially towards
    the low end, at a rate that is read off between their 20 % and 5 % quantiles. The threshold is where ``FALSE`` pairs of
-   distinct images would be expected below it; it is found again without the copies it gave, until nothing changes. A copy's
-   correlation is 0.8 at least.
+   distinct images would be expected below it, or as many as ``SHARE`` of those that are named; it is found again without the
+   copies it gave, until nothing changes. A copy's correlation is 0.8 at least.
 
 Pairs make groups: what is a copy of a copy belongs together.
 """
@@ -19,14 +19,13 @@ Pairs make groups: what is a copy of a copy belongs together.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from lowerbound.alignment import KEPT, crop, residuals, shift
+from lowerbound.alignment import crop, residuals, shift
 from lowerbound.distances import exact, without_itself
 from lowerbound.errors import InputError
 from lowerbound.gallery import Pixels, blocks_of
@@ -36,7 +35,8 @@ from lowerbound.progress import Progress, quiet
 __all__ = ["Duplicates", "Group", "duplicates", "exact_copies"]
 
 CANDIDATES = 5  # of each image and of each of its variants
-FALSE = 0.25  # pairs of distinct images that are expected below the threshold, among all candidates
+FALSE = 0.25  # pairs of distinct images that may be expected below the threshold, among all candidates
+SHARE = 0.005  # or so many of the pairs that are named
 LEAST = 0.8  # correlation
 PAIRS = 256  # compared at a time
 MOST_COMPARED = 50_000  # pairs, and as many as there are images: the most suspicious
@@ -68,7 +68,7 @@ class Duplicates:
 
     Attributes:
         groups: Of two or more images each.
-        pairs: How many pairs were compared in pixels at every shift and zoom.
+        pairs: How many pairs were compared in pixels.
         threshold: The ratio of residuals below which a pair is a copy.
     """
 
@@ -107,10 +107,11 @@ def duplicates(model: Any, images: Pixels, *, progress: Progress = quiet) -> Dup
     pairs, suspicion, nearest = _candidates(model, images, firsts, progress)
     kept, drawn = _to_compare(suspicion, len(firsts))
     some = pairs[kept]
-    found = _compared(images, firsts, some, KEPT, "comparing pixels", progress)
+    found = _compared(images, firsts, some, "comparing pixels", progress)
     ratios = np.log(found) - _usual(images, firsts, some, nearest, progress)
-    threshold = _threshold(ratios[drawn], len(pairs))
-    near = (ratios <= threshold) & (found <= 1 - LEAST)
+    alike = found <= 1 - LEAST
+    threshold = _threshold(ratios[alike], ratios[drawn], len(pairs))
+    near = alike & (ratios <= threshold)
     return Duplicates(_groups(of, firsts, some[near], 1 - found[near]), len(some), float(np.exp(threshold)))
 
 
@@ -202,15 +203,13 @@ def _codes(model: Any, images: Pixels, firsts: np.ndarray, variant: int, progres
 # Pixels, and the threshold
 
 
-def _compared(
-    images: Pixels, firsts: np.ndarray, pairs: np.ndarray, kept: Sequence[float], task: str, progress: Progress
-) -> np.ndarray:
+def _compared(images: Pixels, firsts: np.ndarray, pairs: np.ndarray, task: str, progress: Progress) -> np.ndarray:
     """The residual of each pair ``[n]``."""
     found = np.empty(len(pairs))
     with progress(task, len(pairs)) as advance:
         for start in range(0, len(pairs), PAIRS):
             some = firsts[pairs[start : start + PAIRS]]
-            found[start : start + PAIRS] = residuals(images[some[:, 0]], images[some[:, 1]], kept)
+            found[start : start + PAIRS] = residuals(images[some[:, 0]], images[some[:, 1]])
             advance(len(some), "")
     return np.clip(found, 1e-4, 2)  # rounding to 8 bits makes residuals below that mean nothing
 
@@ -225,23 +224,33 @@ def _usual(
     both = np.stack([np.repeat(asked, nearest.shape[1]), nearest[asked].ravel()], axis=1)
     keys, back = np.unique(np.sort(both, axis=1) @ [len(firsts), 1], return_inverse=True)
     distinct = np.stack(np.divmod(keys, len(firsts)), axis=1)
-    found = np.log(_compared(images, firsts, distinct, (1.0,), "what is usual", progress))
+    found = np.log(_compared(images, firsts, distinct, "what is usual", progress))
     medians = np.median(found[back].reshape(len(asked), -1), axis=1)
     usual = np.full(len(firsts), np.inf)
     usual[asked] = np.maximum(medians, np.quantile(medians, 0.1))  # for images whose nearest are their copies
     return usual[pairs].min(1)
 
 
-def _threshold(ratios: np.ndarray, pairs: int) -> float:
-    """Below which logarithm of a ratio a pair is a copy, by some of so many pairs."""
+def _threshold(ratios: np.ndarray, drawn: np.ndarray, pairs: int) -> float:
+    """Below which logarithm of a ratio a pair is a copy.
+
+    Args:
+        ratios: Of the pairs that are alike enough to be copies.
+        drawn: Of some of all pairs, which stand for the others.
+        pairs: How many there are in all.
+    """
     threshold, before = float(np.log(USUAL)), np.nan
-    if len(ratios) < FEW:
+    if len(drawn) < FEW:
         return threshold
+    ordered = np.sort(ratios)
     for _ in range(10):
-        distinct = ratios[ratios > threshold]
+        distinct = drawn[drawn > threshold]
         high, low = np.quantile(distinct, [0.2, 0.05])
-        number = pairs * len(distinct) / len(ratios)
-        tail = low - (high - low) / np.log(4) * np.log(0.05 * number / FALSE)
+        decay, below = (high - low) / np.log(4), 0.05 * pairs * len(distinct) / len(drawn)
+        # How many distinct pairs are expected at each ratio and below, against how many pairs would be named.
+        expected = below * np.exp((ordered - low) / max(decay, 1e-12))
+        fair = ordered[expected <= SHARE * np.arange(1, len(ordered) + 1)]
+        tail = max(low - decay * np.log(below / FALSE), fair[-1] if len(fair) else -np.inf)
         threshold, before = float(min(tail, np.log(0.5))), threshold
         if threshold == before:
             break
