@@ -20,7 +20,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from lowerbound import __main__, cli, sources
+from lowerbound import __main__, arrays, cli, sources
 from lowerbound.arrays import load_arrays
 from lowerbound.comparison import begin
 from lowerbound.errors import DivergedError, InputError
@@ -479,6 +479,26 @@ def test_a_bomb_is_refused_by_its_header_and_of_100_000_frames_one_is_decoded(tm
     *said, megabytes = done.stdout.splitlines()
     assert said == ["more than 64 million", "16 (1, 8, 8)", "16 (1, 8, 8)"]
     assert float(megabytes) < 100
+
+
+# 20: archives
+
+
+def test_an_npz_larger_than_memory_is_refused_unread(tmp_path, monkeypatch):
+    """A member is never read beyond the size that the archive tells, so that what it tells is what it takes."""
+    np.savez_compressed(tmp_path / "bomb.npz", images=np.zeros((100, 100, 100), np.uint8))
+    assert (tmp_path / "bomb.npz").stat().st_size < 5_000
+    assert len(load_arrays(tmp_path / "bomb.npz").train) == 84
+    monkeypatch.setattr(arrays, "room", lambda: 900_000 // arrays.SHARE)
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            InputError, match=r"unpacks to 0.0 GB, more than the 0.0 GB of memory that are free; save it as .npy"
+        ):
+            load_arrays(tmp_path / "bomb.npz")
+        assert tracemalloc.get_traced_memory()[1] < 500_000
+    finally:
+        tracemalloc.stop()
 
 
 # 22: another batch, and other images
