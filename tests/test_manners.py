@@ -14,22 +14,14 @@ import pytest
 from PIL import Image
 from typer.main import get_command
 
-from lowerbound import __main__, outcome
+from lowerbound import outcome
 from lowerbound.cli import app
 from lowerbound.storage import Run
+from tests.command_line import lowerbound
 
 PAGE = Path(__file__).parents[1] / "docs" / "command-line.md"
 SOLUTIONS = Path(outcome.__file__).parent / "course" / "notebooks" / "solution"
 NO_RESULT = {"course watch"}  # shows a screen until a key ends it
-
-
-def lowerbound(*words):
-    """Exit code of a command, run in this process."""
-    before, sys.argv = sys.argv, ["lowerbound", *map(str, words)]
-    try:
-        return __main__.main()
-    finally:
-        sys.argv = before
 
 
 def program(*words, behind=None, **more):
