@@ -80,7 +80,12 @@ def test_the_plain_loop_learns_and_every_command_opens_what_it_keeps(folder, mon
 
 @pytest.mark.slow
 def test_the_loop_of_accelerate_learns(folder, capsys):
-    runpy.run_path("with_accelerate.py")
+    from accelerate.state import AcceleratorState
+
+    try:
+        runpy.run_path("with_accelerate.py")
+    finally:  # what it remembers of this process would be there for other tests
+        AcceleratorState._reset_state(reset_partial_state=True)
     learned(folder, "accelerate", capsys)
 
 

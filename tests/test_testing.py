@@ -7,11 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.distributions import Independent, Laplace, Normal
+from torch.distributions import Independent, Normal
 
 from lowerbound import importance, likelihood, objective, posterior, prior
 from lowerbound.backbone import (
@@ -303,6 +302,19 @@ class NoSigma(nn.Module):
         return Independent(Normal(images, 0.1), 3)
 
 
+class Levels(nn.Module):
+    """Probabilities of 256 levels, called a density."""
+
+    def forward(self, images):
+        return likelihood.DiscretizedLogistic()(images)
+
+
+class CalledBinary(likelihood.Normal):
+    """A density, called the probability of black and white."""
+
+    discrete = binary = True
+
+
 class Summed:
     def __call__(self, model, images, fraction=1.0):
         terms = objective.Elbo()(model, images)
@@ -356,6 +368,8 @@ class FlatDecoder(nn.Module):
         ("prior", Batched, "shapes"),
         ("likelihood", CrossEntropy, "probabilities add up to 1"),
         ("likelihood", NoSigma, "every parameter learns"),
+        ("likelihood", Levels, "probabilities add up to 1"),
+        ("likelihood", CalledBinary, "probabilities add up to 1"),
         ("objective", Timeless(), "takes a fraction"),
         ("objective", Summed(), "shapes"),
         ("objective", DecoderOnly(), "every parameter learns"),
@@ -368,6 +382,18 @@ def test_broken_parts_of_every_kind_are_told_which_clause(kind, part, clause):
     with pytest.raises(ContractError, match=re.escape(f'breaks "{clause}"')) as broken:
         check_part(part)
     assert str(broken.value).startswith(kind)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (Levels, "discrete = False and binary = False from a head whose probabilities add up over 256 levels"),
+        (CalledBinary, "discrete = True and binary = True from a head whose probabilities add up over all numbers"),
+    ],
+)
+def test_a_likelihood_is_what_it_says_it_is(part, said):
+    with pytest.raises(ContractError, match=said):
+        check_part(part, kind="likelihood")
 
 
 def test_what_is_no_part_is_refused_with_the_right_words():
@@ -396,26 +422,8 @@ def block_of(page, language):
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_part_on_the_page_is_one_and_trains():
-    (source,) = block_of(PAGE, "python")
-    assert len([line for line in source.splitlines() if line.strip()]) <= 32
-    module = {}
-    exec(compile(source, "my_posterior.py", "exec"), module)  # noqa: S102
-    part = module["LaplacePosterior"]
-    assert part(5, 2)(torch.zeros(3, 5)).base_dist.__class__ is Laplace
-    (session,) = block_of(PAGE, "pycon")
-    assert check_part(part) == [line for line in session.splitlines() if not line.startswith((">>>", "..."))]
-    images = np.random.default_rng(0).integers(0, 256, (100, 1, 8, 8)).astype(np.uint8)
-    model = module["make"]((1, 8, 8), 2)
-    before = model.score(images)
-    from lowerbound.settings import Settings
-
-    assert model.fit(images, Settings(epochs=3)).score(images) > before
-    assert model.sample(2).shape == (2, 1, 8, 8)
-
-
 def test_the_failure_on_the_page_is_the_one_that_comes():
-    (text,) = block_of(PAGE, "text")
+    text = block_of(PAGE, "text")[0]
     with pytest.raises(ContractError) as broken:
         check_part(TwiceAsWide)
     shown = " ".join(text.split()).removeprefix("lowerbound.contract.ContractError: ")
