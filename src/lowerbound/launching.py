@@ -223,7 +223,8 @@ def _finish(run: Run, images: ImageSet, processes: Processes) -> None:
     except Exception as error:
         if run.outside is None or where(error, run.outside.file) is None:
             raise
-        raise InputError(f"{run.outside.fault(error, 'while it is trained')}; {run.path} is not complete") from error
+        said = run.outside.fault(error, "while it is trained")
+        raise InputError(f"{said} and begin a new run: {run.path} is of the file as it was") from error
     if not processes.main:
         return
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, markup=False)
