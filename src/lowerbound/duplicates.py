@@ -35,7 +35,7 @@ from lowerbound.progress import Progress, quiet
 __all__ = ["Duplicates", "Group", "duplicates", "exact_copies"]
 
 CANDIDATES = 5  # of each image and of each of its variants
-FALSE = 0.25  # pairs of distinct images that may be expected below the threshold, among all candidates
+FALSE = 0.1  # pairs of distinct images that may be expected below the threshold, among all candidates
 SHARE = 0.005  # or so many of the pairs that are named
 LEAST = 0.8  # correlation
 PAIRS = 256  # compared at a time

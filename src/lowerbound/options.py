@@ -14,6 +14,7 @@ from lowerbound.errors import InputError
 from lowerbound.outcome import tell
 
 if TYPE_CHECKING:
+    from lowerbound.gallery import Gallery
     from lowerbound.images import Images, ImageSet
     from lowerbound.outside import Outside
     from lowerbound.storage import Run
@@ -21,22 +22,28 @@ if TYPE_CHECKING:
     from lowerbound.streams import Stream
 
 __all__ = [
+    "Among",
+    "Count",
     "DataDir",
     "ModelName",
     "NewImages",
     "OneK",
     "Out",
     "Own",
+    "Place",
     "RunFolder",
     "Seed",
     "Size",
     "SourceName",
+    "Stem",
     "Style",
+    "gallery_for",
     "images_for",
     "load_own",
     "load_source",
     "model_stamp",
     "models_beside",
+    "named_after",
     "numbers",
     "open_model",
     "say_choices",
@@ -62,10 +69,30 @@ Style = Annotated[str, typer.Option(metavar="STYLE", help="Of the figures: plain
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as compare and train write it")]
 NewImages = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="[NEW_IMAGES]", help="A folder, an image, a table or an array file; else the run's test images"
+    typer.Argument(metavar="[IMAGES]", help="A folder, an image, a table or an array file; else the run's test images"),
+]
+Among = Annotated[
+    Path | None,
+    typer.Argument(metavar="[IMAGES]", help="A folder, a table or an array file; else all images of the run"),
+]
+Stem = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="NAME", help="Name of the files to write: NAME.csv, NAME.json, NAME.png and .svg"
     ),
 ]
+Count = Annotated[
+    int | None,
+    typer.Option("--count", metavar="N", help="How many images; else all new ones, or 8 test images", min=1),
+]
+Place = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="FOLDER|FILE",
+        help="A folder to make, with every image as a PNG of the same name, and a figure beside it; FILE.png or .svg for the "
+        "figure alone, FILE.npy for an array alone",
+    ),
+]  # fmt: skip
 ModelName = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="MODEL", help="pca, linear, conv or vae; else the VAE where there is one"),
@@ -153,6 +180,33 @@ def stream_for(run: Run, new_images: Path | None, data_dir: Path | None) -> Stre
     if new_images is None:
         return stream_of(images_of(run, data_dir, terminal).test, f"test images of {run.about['source']['sha256']}")
     return stream(new_images, tuple(run.about["source"]["image_shape"]), progress=terminal)
+
+
+def gallery_for(run: Run, images: Path | None, data_dir: Path | None, *, whole: bool = True) -> Gallery:
+    """New images brought to the run's size, else those of the run: all, or its test images alone."""
+    from lowerbound.comparison import images_of
+    from lowerbound.gallery import Gallery, gallery_of
+    from lowerbound.progress import terminal
+    from lowerbound.streams import left_out
+
+    if images is None:
+        known = images_of(run, data_dir, terminal)
+        return Gallery((known.train, known.test), ("train", "test")) if whole else Gallery((known.test,), ("test",))
+    found = gallery_of(stream_for(run, images, data_dir), terminal)
+    if found.skipped:
+        print(left_out(found.skipped), file=sys.stderr)
+    return found
+
+
+def named_after(run: Path, images: Path | None, verb: str) -> Path:
+    """What a verb's files are called where nobody says: after the run and the images, so that none takes another's place.
+
+    Example:
+        >>> named_after(Path("runs/mnist"), Path("photos/cats/"), "outliers").name
+        'mnist-cats-outliers'
+    """
+    names = [run.resolve().name, "" if images is None else images.resolve().stem, verb]
+    return Path("-".join(filter(None, names)))
 
 
 def model_stamp(run: Run, stored: StoredModel) -> str:

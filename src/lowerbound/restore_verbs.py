@@ -12,15 +12,18 @@ import typer
 from lowerbound.errors import InputError
 from lowerbound.exports import ARRAY, FIGURE, place, save_array, save_figure
 from lowerbound.options import (
+    Count,
     DataDir,
     ModelName,
     NewImages,
     OneK,
     Own,
+    Place,
     RunFolder,
     Seed,
     Style,
     images_for,
+    named_after,
     open_model,
 )
 from lowerbound.outcome import tell, wrote
@@ -34,18 +37,6 @@ __all__ = ["VERBS"]
 
 SHOWN = 8  # images in a figure, and test images that are taken where no others came
 AT_ONCE = 100  # images between two looks at the progress bar
-Count = Annotated[
-    int | None,
-    typer.Option("--count", metavar="N", help="How many images; else all new ones, or 8 test images", min=1),
-]
-Place = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", "-o", metavar="FOLDER|FILE",
-        help="A folder to make, with every image as a PNG of the same name, and a figure beside it; FILE.png or .svg for the "
-        "figure alone, FILE.npy for an array alone",
-    ),
-]  # fmt: skip
 
 
 def denoise(
@@ -89,7 +80,7 @@ def denoise(
     from lowerbound.progress import terminal
 
     with look.style(style):
-        out = _place(out, f"{run.name}-denoised", new_images)
+        out = _place(out, named_after(run, new_images, "denoised"), new_images)
         if sigma is not None and not 0 <= sigma < math.inf:
             raise InputError(f"sigma is {sigma:g}; expected 0 or more, in pixel units of [0, 1]")
         if clean is not None and new_images is None:
@@ -163,7 +154,7 @@ def inpaint(
     from lowerbound.progress import terminal
 
     with look.style(style):
-        out = _place(out, f"{run.name}-inpainted", new_images)
+        out = _place(out, named_after(run, new_images, "inpainted"), new_images)
         if not mask:
             raise InputError(
                 "no mask came; give --mask ROW,COLUMN,HEIGHT,WIDTH or the file of an image that is white there"
@@ -203,11 +194,12 @@ def inpaint(
 VERBS = (("denoise", denoise), ("inpaint", inpaint))
 
 
-def _place(out: Path | None, otherwise: str, new_images: Path | None) -> Path:
+def _place(out: Path | None, otherwise: Path, new_images: Path | None) -> Path:
     """Where to: a folder that is not there yet, or a figure or an array; a figure where nobody says and only test images came."""
     from lowerbound.whole import refuse_existing
 
-    out = Path(otherwise if new_images is not None else f"{otherwise}.png") if out is None else out.expanduser()
+    otherwise = otherwise if new_images is not None else Path(f"{otherwise}.png")
+    out = otherwise if out is None else out.expanduser()
     if out.suffix.lower() in FIGURE + ARRAY:
         return place(out, "", FIGURE + ARRAY)
     refuse_existing(out)

@@ -71,14 +71,9 @@ def outlier_sheet(model: Any, there: Gallery, found: Outliers, number: int) -> F
         value = found.scores[score][position] * (1 if score == "error" else -1)
         captions[3 * place] = f"{_short(there, position)}\np = {p:.2g}, {SHORT[score].replace('_', ' ')} {value:.3g}"
     marked = [3 * place for place, position in enumerate(first) if found.found[position]]
-    row = Row(
-        triples,
-        captions,
-        "image, reconstruction, where they differ; in a blue frame: to look at",
-        marked,
-        3,
-        signed=True,
-    )
+    look = "in a blue frame: to look at" if marked else "none is so strange that it has a blue frame"
+    heading = f"image, reconstruction, where they differ (error: mean squared, per pixel); {look}"
+    row = Row(triples, captions, heading, marked, 3, signed=True)
     return sheet([row], f"The {len(first)} strangest of {len(there):,} images", columns=9)
 
 

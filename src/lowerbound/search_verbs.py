@@ -6,7 +6,6 @@ All four leave the same files: with ``--out NAME``, a table ``NAME.csv``, the sa
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,41 +13,39 @@ import typer
 
 from lowerbound.errors import InputError
 from lowerbound.exports import save_figure
-from lowerbound.options import DataDir, ModelName, OneK, Own, RunFolder, Seed, Size, Style, open_model, stream_for
+from lowerbound.options import (
+    Among,
+    DataDir,
+    ModelName,
+    NewImages,
+    OneK,
+    Own,
+    RunFolder,
+    Seed,
+    Size,
+    Stem,
+    Style,
+    gallery_for,
+    named_after,
+    open_model,
+)
 from lowerbound.outcome import tell
 
 if TYPE_CHECKING:
     import numpy as np
 
     from lowerbound.gallery import Gallery
-    from lowerbound.neighbours import Neighbours
-    from lowerbound.outliers import Outliers
-    from lowerbound.storage import Run
     from lowerbound.stored import Model
 
 __all__ = ["VERBS"]
 
-Held = Annotated[
-    Path | None,
-    typer.Argument(metavar="[IMAGES]", help="A folder, an image, a table or an array file; else the run's test images"),
-]
-Among = Annotated[
-    Path | None,
-    typer.Argument(metavar="[IMAGES]", help="A folder, a table or an array file; else all images of the run"),
-]
-Stem = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", "-o", metavar="NAME", help="Name of the files to write: NAME.csv, NAME.json, NAME.png and .svg"
-    ),
-]
 KINDS = {"same file": "the same file again", "exact": "with the same pixels", "near": "nearly the same"}
 FOLDER_K = 32  # principal components of a folder that no run was made of
 
 
 def outliers(
     run: RunFolder,
-    images: Held = None,
+    images: NewImages = None,
     number: Annotated[int, typer.Option("-n", metavar="N", help="How many to show", min=1, max=21)] = 18,
     by: Annotated[
         str | None,
@@ -83,23 +80,20 @@ def outliers(
     from lowerbound.tabling import png, save_table, stem_of
 
     with look.style(style):
-        stem = stem_of(out or Path(f"{run.name}-outliers"))
+        stem = stem_of(out or named_after(run, images, "outliers"))
         folder, stored, fitted = open_model(run, model, k, own)
         by = search.choose_measure(fitted, by)
         how: dict[str, Any] = {"by": by, "fdr": fdr, "draws": draws, "seed": seed, "progress": terminal}
-        held_out = _gallery(folder, None, data_dir, whole=False)
+        held_out = gallery_for(folder, None, data_dir, whole=False)
         if images is None:
-            there, found = held_out, search.outliers_within(fitted, held_out, **how)
+            there, found = held_out, search.outliers(fitted, held_out, **how)
         else:
-            there = _gallery(folder, images, data_dir)
+            there = gallery_for(folder, images, data_dir)
             found = search.outliers(fitted, there, held_out, **how)
-        measures = " and ".join(
-            {"error": "reconstruction error", "likelihood": "likelihood"}[name] for name in found.scores
-        )
-        print(
-            f"{stored.name}: {len(there):,} images, each held against {found.calibration:,} test images by {measures}"
-        )
-        print(_said(found))
+        measures = " and ".join("reconstruction error" if name == "error" else name for name in found.scores)
+        how_said = f"each held against {found.calibration:,} test images by {measures}"
+        print(f"{stored.name}: {len(there):,} images, {how_said}")
+        print(found.words)
         about = {"run": run.name, "model": stored.name, "by": found.by, "fdr": fdr, "calibration": found.calibration}
         save_table(stem, {**about, "found": int(found.found.sum())}, "images", outlier_table(there, found))
         save_figure(outlier_sheet(fitted, there, found, number), png(stem))
@@ -143,25 +137,22 @@ def neighbours(
     """
     from lowerbound import look
     from lowerbound.neighbours import neighbours as search
+    from lowerbound.neighbours import without
     from lowerbound.progress import terminal
     from lowerbound.search_results import neighbour_sheet, neighbour_table
     from lowerbound.tabling import png, save_table, stem_of
 
     with look.style(style):
-        stem = stem_of(out or Path(f"{run.name}-neighbours"))
+        stem = stem_of(out or named_after(run, images, "neighbours"))
         folder, stored, fitted = open_model(run, model, k, own)
-        there = _gallery(folder, images, data_dir)
         path = Path(query).expanduser()
-        own_position = int(query) if query.isascii() and query.isdigit() and not path.exists() else None
-        if own_position is None:
-            asked = _gallery(folder, path, data_dir)
-            shown, names = asked, asked.names()
-        else:
-            shown, names = _one(there, own_position), [there.name(own_position)]
+        position = int(query) if query.isascii() and query.isdigit() and not path.exists() else None
+        asked = gallery_for(folder, path, data_dir) if position is None else None  # first: it may not be there
+        there = gallery_for(folder, images, data_dir)
+        shown, names = (_one(there, position), [there.name(position)]) if asked is None else (asked, asked.names())
         how: dict[str, Any] = {"by": by, "metric": metric, "way": way, "progress": terminal}
-        found = search(fitted, shown, there, number + (own_position is not None), **how)
-        if own_position is not None:
-            found = _without(found, own_position)
+        found = search(fitted, shown, there, number + (position is not None), **how)
+        found = found if position is None else without(found, position)
         measure = "pixels" if by == "pixels" else f"codes of {stored.name} ({metric})"
         sure = "by an index that may miss a few" if found.approximate else "exact"
         print(f"{_counted(len(shown))} among {len(there):,}, by {measure}; {sure}")
@@ -172,6 +163,7 @@ def neighbours(
 
 def duplicates(
     source: Annotated[Path, typer.Argument(metavar="RUN|FOLDER", help="A run folder, or a folder of images")],
+    images: Among = None,
     model: ModelName = None,
     k: OneK = None,
     out: Stem = None,
@@ -187,7 +179,7 @@ def duplicates(
 
     Example: lowerbound duplicates runs/mnist-k20-2026-11-22
 
-    Example: lowerbound duplicates photos/ --out twice
+    Example: lowerbound duplicates runs/mnist-k20-2026-11-22 my-digits/ --out twice
     """
     from lowerbound import look
     from lowerbound.duplicates import duplicates as search
@@ -196,19 +188,15 @@ def duplicates(
     from lowerbound.tabling import png, save_table, stem_of
 
     with look.style(style):
-        stem = stem_of(out or Path(f"{source.name or 'images'}-duplicates"))
-        there, fitted, name, home = _to_compare(source, model, k, data_dir, size, own)
+        stem = stem_of(out or named_after(source, images, "duplicates"))
+        there, fitted, name, home = _to_compare(source, images, model, k, data_dir, size, own)
         found = search(fitted, there, progress=terminal)
         groups = [told_apart(group, there, home) for group in found.groups]
         kinds = [kind for group in groups for kind in group.kinds[1:]]
         tell(groups=len(groups), surplus=found.surplus, kinds={kind: kinds.count(kind) for kind in KINDS})
-        if groups:
-            counts = ", ".join(f"{kinds.count(kind):,} {words}" for kind, words in KINDS.items() if kind in kinds)
-            print(
-                f"{len(there):,} images: {len(groups):,} groups of copies; {found.surplus:,} images could go: {counts}"
-            )
-        else:
-            print(f"{len(there):,} images: no copies were found")
+        counts = ", ".join(f"{kinds.count(kind):,} {words}" for kind, words in KINDS.items() if kind in kinds)
+        said = f"{len(groups):,} groups of copies; {found.surplus:,} images could go: {counts}"
+        print(f"{len(there):,} images: {said if groups else 'no copies were found'}")
         about = {"source": str(source), "model": name, "images": len(there), "compared": found.pairs}
         save_table(stem, about, "copies", duplicate_table(there, groups))
         if groups:
@@ -244,9 +232,9 @@ def cluster(
     from lowerbound.tabling import png, save_table, stem_of
 
     with look.style(style):
-        stem = stem_of(out or Path(f"{run.name}-clusters"))
+        stem = stem_of(out or named_after(run, images, "clusters"))
         folder, stored, fitted = open_model(run, model, k, own)
-        there = _gallery(folder, images, data_dir)
+        there = gallery_for(folder, images, data_dir)
         found = clusters(codes_of(fitted, there, terminal), number, most=most, seed=seed, progress=terminal)
         print(f"{stored.name}, {len(there):,} images: {found.choice.words}")
         choice = found.choice
@@ -266,36 +254,6 @@ def cluster(
 VERBS = (("outliers", outliers), ("neighbours", neighbours), ("duplicates", duplicates), ("cluster", cluster))
 
 
-def _gallery(run: Run, images: Path | None, data_dir: Path | None, *, whole: bool = True) -> Gallery:
-    """New images brought to the run's size, else those of the run: all, or its test images alone."""
-    from lowerbound.comparison import images_of
-    from lowerbound.gallery import Gallery, gallery_of
-    from lowerbound.progress import terminal
-    from lowerbound.streams import left_out
-
-    if images is None:
-        known = images_of(run, data_dir, terminal)
-        return Gallery((known.train, known.test), ("train", "test")) if whole else Gallery((known.test,), ("test",))
-    found = gallery_of(stream_for(run, images, data_dir), terminal)
-    if found.skipped:
-        print(left_out(found.skipped), file=sys.stderr)
-    return found
-
-
-def _said(found: Outliers) -> str:
-    """How many images to look at, and what keeps it from being more."""
-    count = int(found.found.sum())
-    if count:
-        return f"{_counted(count)} to look at: on average at most {found.fdr:.0%} of such are false alarms"
-    words = f"no image stands out so clearly that at most {found.fdr:.0%} of such would be false alarms"
-    if found.least > 1:
-        words += (
-            f"; with {found.calibration:,} test images p is never below {1 / (found.calibration + 1):.1g}, so that at least "
-            f"{found.least:,} of {len(found.order):,} would have to stand out together. The ranks hold all the same"
-        )
-    return words
-
-
 def _one(there: Gallery, position: int) -> np.ndarray:
     """One image of a gallery, ``[1, C, H, W]``."""
     if position >= len(there):
@@ -303,19 +261,16 @@ def _one(there: Gallery, position: int) -> np.ndarray:
     return there[position : position + 1]
 
 
-def _without(found: Neighbours, position: int) -> Neighbours:
-    """The neighbours of an image, less the image itself: it is no neighbour of its own."""
-    from dataclasses import replace
-
-    rest = [place for place, each in enumerate(found.positions[0]) if each != position]
-    rest = rest[: max(1, found.positions.shape[1] - 1)]
-    return replace(found, positions=found.positions[:, rest], distances=found.distances[:, rest])
-
-
 def _to_compare(
-    source: Path, model: str | None, k: int | None, data_dir: Path | None, size: int | None, own: str | None
+    source: Path,
+    images: Path | None,
+    model: str | None,
+    k: int | None,
+    data_dir: Path | None,
+    size: int | None,
+    own: str | None,
 ) -> tuple[Gallery, Model, str, Path | None]:
-    """All images of a run or of a folder, a model of them, its name, and the folder that holds their files."""
+    """The images of a run, or of a folder, a model of them, its name, and the folder that holds their files."""
     from lowerbound.gallery import Gallery
     from lowerbound.options import load_source
     from lowerbound.pca import PCA
@@ -324,9 +279,10 @@ def _to_compare(
         if size is not None:
             raise InputError(f"size is {size}, but the images of a run have theirs; leave it out")
         folder, stored, fitted = open_model(source, model, k, own)
-        there, about = _gallery(folder, None, data_dir), folder.about["source"]
-        home = Path(about["path"]) if about.get("path") else None
-        return there, fitted, stored.name, home if home and home.is_dir() else None
+        there, home = gallery_for(folder, images, data_dir), images or folder.about["source"].get("path")
+        return there, fitted, stored.name, Path(home) if home and Path(home).is_dir() else None
+    if images is not None:
+        raise InputError(f"{source} is no run, and {images} came, too; give a run and a folder, or one folder alone")
     if model is not None or k is not None:
         raise InputError(f"--model and -k choose one of a run's models, and {source} is no run; leave them out")
     known = load_source(str(source), data_dir, size)
