@@ -23,22 +23,27 @@ import pyarrow.parquet
 import safetensors.torch
 from PIL import Image
 
-from lowerbound import records
+from lowerbound import encoding, page_numbers, records
 from lowerbound.arrays import load_arrays
 from lowerbound.course.handin import read_handin
 from lowerbound.course.journal import Journal
 from lowerbound.course.notebook import read_notebook
+from lowerbound.encoding import encode
 from lowerbound.errors import InputError
 from lowerbound.exporting import load_exported
 from lowerbound.folder import load_folder
+from lowerbound.formats import codes_table
+from lowerbound.images import Images
 from lowerbound.packed import open_packed
+from lowerbound.pca import PCA
 from lowerbound.photo import read_header, read_pixels
 from lowerbound.published import DATASETS, File, published_bytes
 from lowerbound.records import CIFAR_MEMBERS, CIFAR_RECORD, parse_idx, read_published
 from lowerbound.state import State
 from lowerbound.storage import Run
+from lowerbound.streams import stream_of
 from lowerbound.tables import load_tables
-from tests.mutations import WORDS, damaged, damaged_json, damaged_tensors
+from tests.mutations import damaged, damaged_json, damaged_tensors
 
 GOLDEN = Path(__file__).parent / "golden" / "0.1.0"
 RANDOM = np.random.default_rng(0)
@@ -316,6 +321,66 @@ def _look_at(run):
         raise wrong[0]
 
 
+def examined(folder):
+    """What lies beside a run for its page: the findings on its VAE, the ascents, and what they were made of."""
+    run = Run(folder, {"source": {}, "models": json.loads((GOLDEN / "run-default" / "run.json").read_text())["models"]})
+    finding = {"name": "collapse", "evidence": "2 of 8", "certainty": "likely", "advice": "less beta", "figure": "loss"}
+    ascent = {"image": 3, "model": "vae", "steps": [0, 1], "elbo": [-2.5, -1.0], "phi_mean": [[0.5, 1.0], [0.1, 1.1]]}
+    good = {
+        "diagnosis.json": {"model": "vae-k2", "findings": [finding, {**finding, "name": "loose", "panel": "map"}]},
+        "posterior.json": {"posterior": [ascent, {**ascent, "image": 9}]},
+        "insight.json": {"of": "0123", "reasons": {"findings": "too few images", "posterior": "no VAE"}},
+    }
+    files = {name: json.dumps(content).encode() for name, content in good.items()}
+    film = (GOLDEN / "run" / "models" / "linear-k2" / "film.safetensors").read_bytes()
+    files["models/vae-k2/film.safetensors"] = unsealed(film)
+    (folder / "models" / "vae-k2").mkdir(parents=True)
+    (vae,) = run.models
+
+    def make(random):
+        name = random.choice(list(files))
+        return name, (damaged_json if name.endswith(".json") else damaged_tensors)(random, files[name])
+
+    def read(made):
+        for name, content in {**files, made[0]: made[1]}.items():
+            (folder / name).write_bytes(content)
+        page_numbers.unknown(run, None, [])
+        page_numbers.film(run, vae, 50)
+        page_numbers.posterior(run, 50, ["vae"])
+        assert all(isinstance(each["panel"], str) for each in page_numbers.findings(run) or [])
+
+    return make, read
+
+
+def parts_of_codes(folder):
+    """A file of codes that was begun, its parts as an earlier process has left them."""
+    images = Images(RANDOM.integers(0, 256, (40, 1, 4, 4), dtype=np.uint8), None, tuple(f"{n}.png" for n in range(40)))
+    out, stream, model = folder / "codes.npy", stream_of(images, "some"), PCA(2).fit(images.pixels)
+    parts = folder / ".codes.npy.parts"
+    encode(model, stream, out, stamp="pca")
+    whole = out.read_bytes()
+    stamp = f"pca {stream.stamp} {encoding.PART}"
+    content = io.BytesIO()
+    table = codes_table(model.transform(images.pixels[:20]), images.names[:20])
+    told = {b"lowerbound": json.dumps({"stop": 20, "skipped": []}).encode()}
+    with pyarrow.ipc.new_file(content, table.schema.with_metadata(told)) as writer:
+        writer.write_table(table)
+    good = content.getvalue()
+
+    def read(made):
+        out.unlink(missing_ok=True)
+        parts.mkdir()
+        (parts / "stamp").write_text(stamp)
+        (parts / f"{0:015}.arrow").write_bytes(made)
+        try:
+            encode(model, stream, out, stamp="pca")
+            assert len(out.read_bytes()) == len(whole)
+        finally:
+            shutil.rmtree(parts, ignore_errors=True)
+
+    return lambda random: damaged(random, good), read
+
+
 def checkpoint(folder):
     """Checkpoints: the last and the one before."""
     run = Run(folder, {})
@@ -442,8 +507,12 @@ TARGETS = {
         arrow,
         packed,
         run_folder,
+        examined,
+        parts_of_codes,
         checkpoint,
         exported,
+        handin,
+        journal,
+        notebook,
     )
-} | {each.__name__: each for each in (handin, journal, notebook)}
-assert len(WORDS) > 5
+}

@@ -155,12 +155,28 @@ def _finished(parts: Path) -> tuple[int, list[Path], int, list[tuple[str, str]]]
 
     done, files, rows, skipped = 0, [], 0, []
     while (file := parts / f"{done:015}.arrow").is_file():
-        with pyarrow.ipc.open_file(pyarrow.memory_map(str(file))) as reader:
-            told = json.loads((reader.schema.metadata or {})[KEY])
-            rows += sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
-        done = told["stop"]
+        try:
+            with pyarrow.ipc.open_file(pyarrow.memory_map(str(file))) as reader:
+                told = json.loads((reader.schema.metadata or {})[KEY])
+                table = reader.read_all()
+                table.validate(full=True)
+            stop, unread = told["stop"], [(name, reason) for name, reason in told["skipped"]]
+            if (
+                len(table) + len(unread) != stop - done
+                or stop <= done
+                or (files and table.schema != _part(files[0]).schema)
+            ):
+                break
+            numbers = [name for name in table.column_names if name not in ("name", "label")]
+            kinds = {table[name].type for name in numbers}
+            if numbers != [f"z{n + 1}" for n in range(len(numbers))] or kinds != {pyarrow.float32()}:
+                break
+        except (OSError, ValueError, LookupError, TypeError, pyarrow.ArrowException):
+            break  # what is damaged is made again
+        rows += len(table)
+        done = stop
         files.append(file)
-        skipped += [(name, reason) for name, reason in told["skipped"]]
+        skipped += unread
     return done, files, rows, skipped
 
 

@@ -74,11 +74,13 @@ class Film:
             film = cls(**{name: value.numpy() for name, value in tensors.items()})
         except TypeError as error:
             raise ValueError(f"{sorted(tensors)} are no film") from error
-        taken = {
-            len(getattr(film, name)) for name in ("steps", "epochs", "loss", "codes", "reconstructions", "samples")
-        }
-        if len(taken) > 1 or film.codes.ndim != 3 or film.codes.shape[1] != len(film.images):
+        axes = {"steps": 1, "epochs": 1, "loss": 1, "images": 1, "codes": 3, "reconstructions": 5, "samples": 5}
+        whole = all(getattr(film, name).ndim == number for name, number in axes.items())
+        taken = {getattr(film, name).shape[:1] for name in axes if name != "images"}
+        if not whole or len(taken) > 1 or film.codes.shape[1] != len(film.images):
             raise ValueError("a film whose parts do not belong together")
+        if {film.reconstructions.dtype, film.samples.dtype} != {np.dtype(np.uint8)} or film.images.dtype.kind != "i":
+            raise ValueError("a film of other numbers")
         return film
 
     def until(self, step: int) -> Film:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lowerbound.errors import InputError
 from lowerbound.formats import read_json
 from lowerbound.images import Images
 from lowerbound.moments import shifted_blocks
@@ -175,18 +177,38 @@ def film(run: Run, stored: StoredModel, shown: int) -> tuple[dict[str, Any], dic
 
 def posterior(run: Run, shown: int, models: Sequence[str]) -> list[dict[str, Any]]:
     """Ascents on phi that are stored with the run, of images and models that the page shows."""
-    found = _stored(run.path / "posterior.json")
+    file = run.path / "posterior.json"
+    found = _stored(file)
     entries = found.get("posterior", []) if isinstance(found, dict) else found or []
-    return [each for each in entries if each.get("image", shown) < shown and each.get("model") in models]
+    with _as_written(file):
+        return [each for each in entries if each.get("image", shown) < shown and each.get("model") in models]
 
 
 def findings(run: Run) -> list[dict[str, str]] | None:
     """What ``diagnose`` found and was kept with the run; each names the panel that shows it. None where nothing was kept."""
-    found = _stored(run.path / "diagnosis.json")
+    file = run.path / "diagnosis.json"
+    found = _stored(file)
     if found is None:
         return None
     entries = found.get("findings", []) if isinstance(found, dict) else found
     of = str(found.get("model", "")) if isinstance(found, dict) else ""
+    with _as_written(file):
+        return _findings(run, entries, of)
+
+
+@contextlib.contextmanager
+def _as_written(file: Path) -> Iterator[None]:
+    """Within, a file is read whose parts may be anything."""
+    try:
+        yield
+    except (TypeError, LookupError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{file} is not as lowerbound wrote it; remove it, and `lowerbound page` makes it again"
+        ) from error
+
+
+def _findings(run: Run, entries: Any, of: str) -> list[dict[str, str]]:
+    """What the page says of each finding."""
     return [
         {
             "model": str(each.get("model", of)).partition("-k")[0],
@@ -194,7 +216,7 @@ def findings(run: Run) -> list[dict[str, str]] | None:
             "certainty": each["certainty"],
             "evidence": each["evidence"],
             "try": without_paths(each.get("try", each.get("advice", "")), run),
-            "panel": each.get("panel") or PANELS.get(each.get("figure") or "", "numbers"),
+            "panel": str(each.get("panel") or PANELS.get(each.get("figure") or "", "numbers")),
         }
         for each in entries
     ]
@@ -219,7 +241,9 @@ def unknown(
         reason = without or "The VAE of this run was not examined: lowerbound page RUN does it."
         return {name: [reason] for name in missing}
     usual = "What is kept of this with the run is of images or models that are not on this page."
-    return {name: [without_paths(str(said.get("reasons", {}).get(name, usual)), run)] for name in missing}
+    reasons = said.get("reasons")
+    known = reasons if isinstance(reasons, dict) else {}
+    return {name: [without_paths(str(known.get(name, usual)), run)] for name in missing}
 
 
 def _stored(file: Path) -> Any:

@@ -204,7 +204,8 @@ def _schema(file: Path) -> Any:
             except pyarrow.ArrowInvalid:
                 source.seek(0)
                 schema = pyarrow.ipc.open_stream(source).schema
-        if len(set(schema.names)) < len(schema.names):  # read here: names that are no text are no names
+        inner = [field.name for column in schema if pyarrow.types.is_struct(column.type) for field in column.type]
+        if len(set(schema.names)) < len(schema.names) or None in inner:  # read here: what is no text is no name
             raise pyarrow.ArrowInvalid("two columns of one name")
         return schema
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as wrong:
