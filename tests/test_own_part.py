@@ -253,6 +253,13 @@ def test_a_trial_leaves_the_generator_and_the_images_alone():
     assert np.array_equal(images, kept)
 
 
+def test_a_plain_autoencoder_is_tried_likewise():
+    images = np.zeros((2, 1, 8, 8), np.uint8)
+    try_out(NOBODY, recipes.conv((1, 8, 8), 3), images, 3)
+    with pytest.raises(InputError, match=r"nobody\.py fails on 2 images \[1, 8, 8\] with K = 4: q\(z\|x\) came with"):
+        try_out(NOBODY, recipes.conv((1, 8, 8), 3), images, 4)
+
+
 def test_a_gauge_must_be_one_number():
     class Loud(Bare):
         def gauges(self):

@@ -183,6 +183,18 @@ class Detached(Independent):
         return self.mean + self.base_dist.scale.detach() * eps
 
 
+class NoGradient(Whole):
+    """Draws are right, and nothing flows through them."""
+
+    def forward(self, features):
+        return Drawn(super().forward(features).base_dist, 1)
+
+
+class Drawn(Independent):
+    def rsample(self, sample_shape=()):
+        return super().rsample(sample_shape).detach()
+
+
 class Rounded(Whole):
     @staticmethod
     def from_phi(phi):
@@ -233,6 +245,7 @@ class Crowded(Whole):
         (TwiceAsWide, "density integrates to 1"),
         (Correlated, "log_prob agrees with draws"),
         (DetachedScale, "rsample is differentiable"),
+        (NoGradient, "rsample is differentiable"),
         (Rounded, "from_phi undoes phi"),
         (Forgetful, "state_dict holds all"),
         (Seeding, "draws are the caller's"),
@@ -279,6 +292,31 @@ class Batched(nn.Module):
 
     def forward(self):
         return Independent(Normal(torch.zeros(1, self.latent_dim), 1.0), 1)
+
+
+class Boxed(nn.Module):
+    """Gives nothing to codes beyond its box."""
+
+    def __init__(self, latent_dim):
+        super().__init__()
+        self.register_buffer("edge", torch.full((latent_dim,), 4.0))
+
+    def forward(self):
+        return Independent(torch.distributions.Uniform(-self.edge, self.edge), 1)
+
+
+class PixelByPixel(nn.Module):
+    """A density for each pixel, not for the image."""
+
+    def forward(self, images):
+        return Normal(images, 0.3)
+
+
+class Exploding(nn.Module):
+    """An unbounded sigma, which overflows."""
+
+    def forward(self, images):
+        return Independent(Normal(images, images.exp()), 3)
 
 
 class CrossEntropy(nn.Module):
@@ -343,6 +381,39 @@ class Rising:
         return objective.Terms(terms.loss.detach() - (terms.loss - terms.loss.detach()), terms.distortion, terms.rate)
 
 
+class LogOfDarkness:
+    """Weighs images by how dark they are, and a white one by minus infinity."""
+
+    def __call__(self, model, images, fraction=1.0):
+        terms = objective.Elbo()(model, images)
+        return objective.Terms(terms.loss * (1 - images.mean((1, 2, 3))).log(), terms.distortion, terms.rate)
+
+
+class Centred(DenseEncoder):
+    """Sees an image beside the others of its batch."""
+
+    def forward(self, images):
+        return super().forward(images - images.mean(0))
+
+
+class Unbounded(nn.Module):
+    def __init__(self, image_shape):
+        super().__init__()
+        self.out_features = 3
+        self.linear = nn.Linear(math.prod(image_shape), 3)
+
+    def forward(self, images):
+        return self.linear(images.flatten(1)).exp()
+
+
+class Noisy(DenseDecoder):
+    """Draws the pixels' noise, which is the likelihood's to draw."""
+
+    def forward(self, codes):
+        images = super().forward(codes)
+        return images + 0.1 * torch.randn_like(images)
+
+
 class ShortEncoder(nn.Module):
     def __init__(self, image_shape):
         super().__init__()
@@ -366,6 +437,13 @@ class FlatDecoder(nn.Module):
     [
         ("prior", ShiftedPrior, "density integrates to 1"),
         ("prior", Batched, "shapes"),
+        ("prior", Boxed, "finite at far codes"),
+        ("likelihood", PixelByPixel, "shapes"),
+        ("likelihood", Exploding, "finite at large values"),
+        ("objective", LogOfDarkness(), "finite"),
+        ("encoder", Centred, "an image alone"),
+        ("encoder", Unbounded, "finite at large inputs"),
+        ("decoder", Noisy, "draws nothing"),
         ("likelihood", CrossEntropy, "probabilities add up to 1"),
         ("likelihood", NoSigma, "every parameter learns"),
         ("likelihood", Levels, "probabilities add up to 1"),

@@ -187,8 +187,8 @@ def _backbone(shapes: Clause, *, decoder: bool) -> dict[str, Clause]:
     clauses: dict[str, Callable[..., bool | None]] = {
         "finite at large inputs": network_finite,
         "every parameter learns": network_learns,
-        "state_dict holds all": network_stored,
         "draws nothing": network_chance,
+        "state_dict holds all": network_stored,
         "float64": network_double,
         "an image alone": network_alone,
         "trains": network_trains,
