@@ -157,7 +157,9 @@ def interrupted(folder: Path, number: int, images: int, seed: int) -> dict[str, 
             if code == 0:
                 break
             blows[signal.Signals(blow).name] += 1
-            if (run / "run.json").exists() and json.loads((run / "run.json").read_text())["status"] == "complete":
+            if (run / "run.json").exists() and json.loads((run / "run.json").read_text(encoding="utf-8"))[
+                "status"
+            ] == "complete":
                 break
         hold(hash_of(run, swept=code == 0) == right, f"{run} has other weights")
     return {

@@ -9,6 +9,7 @@ import numpy as np
 
 from lowerbound.errors import InputError
 from lowerbound.images import Images, ImageSet
+from lowerbound.naming import fitting
 from lowerbound.packed import UNREADABLE, is_packed, open_packed, packed_images
 from lowerbound.packing import SHARE, room
 from lowerbound.progress import Progress, quiet
@@ -171,7 +172,7 @@ def name_from(path: Path) -> str:
         'my-photos-2'
     """
     stem = path.stem if path.suffix in {".npy", ".npz"} else path.name
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "images"
+    return fitting(re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "images")
 
 
 def _check_shape(path: Path, found: tuple[int, ...], expected: tuple[int, int, int]) -> None:

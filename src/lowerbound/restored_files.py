@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
 
+from lowerbound.naming import fitting
+
 __all__ = ["as_pixels", "png", "png_names"]
 
 
-def png_names(names: Sequence[str] | None, number: int) -> list[str]:
+def png_names(
+    names: Sequence[str] | None, number: int, *, strict: bool = sys.platform in ("win32", "darwin")
+) -> list[str]:
     r"""The paths of PNG files for images, each another one and none outside the folder that they are put in.
 
     Args:
         names: Of the images, paths with "/"; None where they have none.
         number: Of images.
+        strict: Whether names must be ones that Windows takes, too, and differ in more than capital letters, which
+            neither Windows nor macOS tells apart.
 
     Example:
         >>> png_names(["cats/1.jpg", "cats/1.gif", "../up.png"], 3)
@@ -30,17 +37,23 @@ def png_names(names: Sequence[str] | None, number: int) -> list[str]:
     found = []
     for place, name in enumerate(names):
         parts = [part for part in PurePosixPath(name.replace("\0", " ")).parts if part not in ("/", "//", "..")]
+        parts = [fitting(part) for part in parts] if strict else parts
         path = PurePosixPath(*(parts or [str(place)]))
         for tried in (
             path.with_suffix(".png"),
             path.with_name(path.name + ".png"),
             path.with_name(f"{path.name}-{place}.png"),
         ):
-            if str(tried) not in taken:
+            if _seen(tried, strict=strict) not in taken:
                 break
-        taken.add(str(tried))
+        taken.add(_seen(tried, strict=strict))
         found.append(str(tried))
     return found
+
+
+def _seen(path: PurePosixPath, *, strict: bool) -> str:
+    """A path as the file system compares it."""
+    return str(path).casefold() if strict else str(path)
 
 
 def as_pixels(images: np.ndarray) -> np.ndarray:
