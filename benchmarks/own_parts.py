@@ -146,7 +146,7 @@ def plan_of(words: str, about: Data, folder: Path) -> Plan:
 
 def _one(stored: StoredModel, images: ImageSet, pca: PCA, outside: Outside | None) -> dict[str, np.ndarray]:
     """One model, trained: numbers of each test image, and the seconds of its training."""
-    model = stored.build(pca, outside)
+    model: Any = stored.build(pca, outside)  # a VAE, all of them
     began = time.process_time()
     run(model, images.train.pixels, stored.settings)
     seconds = np.array(time.process_time() - began)

@@ -107,7 +107,9 @@ def likelihood_normalised(make: Make) -> None:
     over = {name for name, found in totals.items() if all(abs(total - 1) < 1e-3 for total in found)}
     words = ", ".join(f"{name}: {'/'.join(f'{total:.3g}' for total in found)}" for name, found in totals.items())
     expect(
-        over, f"probabilities of one pixel that add up to ({words})", "1 over one of these, whatever the decoder says"
+        bool(over),
+        f"probabilities of one pixel that add up to ({words})",
+        "1 over one of these, whatever the decoder says",
     )
     claimed = tuple(bool(getattr(head, name, False)) for name in ("discrete", "binary"))
     right = ("0 and 1" in over or "256 levels" in over, "0 and 1" in over)
