@@ -92,10 +92,23 @@ export async function gunzip(bytes: Uint8Array<ArrayBuffer>, name = "asset", mos
   }
 }
 
-/** What zstd packed, which no browser unpacks for a page by itself. */
-export function unzstd(packed: ArrayBuffer, name = "asset"): Uint8Array<ArrayBuffer> {
+/** Bytes that zstd says it will unpack to, or needs at a time: what is made room for at once (RFC 8878, 3.1.1.1). */
+function claimed(bytes: Uint8Array): number {
+  const [flags, window] = [bytes[4] ?? 0, bytes[5] ?? 0];
+  const single = (flags >> 5) & 1;
+  const start = 6 - single + ([0, 1, 2, 4][flags & 3] as number);
+  const size = flags >> 6 ? 2 ** (flags >> 6) : single;
+  let content = size === 2 ? 256 : 0;
+  for (let i = 0; i < size; i++) content += (bytes[start + i] ?? 0) * 256 ** i;
+  return Math.max(content, single ? 0 : 2 ** (10 + (window >> 3)) * (1 + (window & 7) / 8));
+}
+
+/** What zstd packed, which no browser unpacks for a page by itself; at most so many bytes of it. */
+export function unzstd(packed: ArrayBuffer, name = "asset", most = MOST / 4): Uint8Array<ArrayBuffer> {
   try {
-    return decompress(new Uint8Array(packed)) as Uint8Array<ArrayBuffer>;
+    const bytes = new Uint8Array(packed);
+    if (claimed(bytes) > most) throw new RangeError("too large");
+    return decompress(bytes) as Uint8Array<ArrayBuffer>;
   } catch {
     throw new PageError(`The part "${name}" of this page is damaged (zstd ends too soon or is wrong). Make the page again.`);
   }
