@@ -21,10 +21,12 @@ import pyarrow
 import pyarrow.feather
 import pyarrow.parquet
 import safetensors.torch
+import torch
 from PIL import Image
 
 from lowerbound import encoding, page_numbers, records
 from lowerbound.arrays import load_arrays
+from lowerbound.course.config import read_config
 from lowerbound.course.handin import read_handin
 from lowerbound.course.journal import Journal
 from lowerbound.course.notebook import read_notebook
@@ -33,10 +35,12 @@ from lowerbound.errors import InputError
 from lowerbound.exporting import load_exported
 from lowerbound.folder import load_folder
 from lowerbound.formats import codes_table
+from lowerbound.gaussian import GaussianMixture, MultivariateGaussian, Whitened
 from lowerbound.images import Images
 from lowerbound.packed import open_packed
 from lowerbound.pca import PCA
 from lowerbound.photo import read_header, read_pixels
+from lowerbound.prior import Flow, Mixture
 from lowerbound.published import DATASETS, File, published_bytes
 from lowerbound.records import CIFAR_MEMBERS, CIFAR_RECORD, parse_idx, read_published
 from lowerbound.state import State
@@ -410,6 +414,51 @@ def unsealed(content):
     return safetensors.torch.save(tensors)
 
 
+def prior(folder):
+    """A prior that was fitted to the codes of a model, under any of the names of its kinds."""
+    run = Run(folder, {})
+    (vae,) = Run.open(GOLDEN / "run-default").models
+    (folder / "models" / vae.name).mkdir(parents=True)
+    model = vae.build()
+    mixture = GaussianMixture(torch.ones(3) / 3, torch.randn(3, 2), torch.eye(2).repeat(3, 1, 1))
+    made_of = {"normal": MultivariateGaussian(torch.ones(2), torch.eye(2)), "gmm": mixture}
+    made_of["flow"] = Whitened(Flow(2, transforms=2, hidden=[4]), torch.zeros(2), torch.eye(2))
+    made_of["mixture"] = Whitened(Mixture(2, 3), torch.zeros(2), torch.eye(2))
+    good = {name: safetensors.torch.save(dict(each.state_dict())) for name, each in made_of.items()}
+
+    def make(random):
+        name = random.choice(list(good))
+        return random.choice((name, name, *good)), damaged_tensors(random, good[name], list(good.values()))
+
+    def read(made):
+        name, content = made
+        (run.folder(vae) / f"prior-{name}.safetensors").write_bytes(content)
+        drawn = run.load_prior(vae, name, model)().sample((2,))
+        assert drawn.shape == (2, 2)
+
+    return make, read
+
+
+def course_settings(folder):
+    good = b"""
+name = "Deep learning, week 8"
+groups = ["athena", "boreas"]
+repo = "owner/name"
+[form]
+url = "https://example.com/viewform"
+style = "google"
+[form.fields]
+name = "entry.111"
+"05/response:strict" = "entry.222"
+"""
+
+    def read(content):
+        (folder / "course.toml").write_bytes(content)
+        assert all(isinstance(each, str) for each in read_config(folder).groups)
+
+    return lambda random: damaged(random, good), read
+
+
 def exported(folder):
     """A model that was given away: its description, or its weights."""
     where = GOLDEN / "run" / "models"
@@ -508,11 +557,13 @@ TARGETS = {
         packed,
         run_folder,
         examined,
+        prior,
         parts_of_codes,
         checkpoint,
         exported,
         handin,
         journal,
+        course_settings,
         notebook,
     )
 }

@@ -21,7 +21,18 @@ ROOT = Path(__file__).parents[1]
 SHORT, LONG = 300, int(os.environ.get("LOWERBOUND_FUZZ", "100000"))
 TARGETS = (
     *("image", "image_folder", "idx", "gzipped", "cifar", "npy", "npz", "parquet", "arrow", "packed"),
-    *("run_folder", "examined", "parts_of_codes", "checkpoint", "exported", "handin", "journal", "notebook"),
+    *(
+        "run_folder",
+        "examined",
+        "prior",
+        "parts_of_codes",
+        "checkpoint",
+        "exported",
+        "handin",
+        "journal",
+        "course_settings",
+        "notebook",
+    ),
 )
 PIXELS = (
     "image",

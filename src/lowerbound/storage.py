@@ -316,7 +316,13 @@ class Run:
         if not file.is_file():
             return None
         try:
-            return rebuild(name, read_tensors(file), encoder=model.encoder if isinstance(model, VAE) else None)
+            tensors = read_tensors(file)
+            if "loc" in tensors and tensors["loc"].numel() != stored.latent_dim:  # before anything is made of its size
+                raise InputError(f"it is a prior of {tensors['loc'].numel():,} numbers, and K is {stored.latent_dim}")
+            prior = rebuild(name, tensors, encoder=model.encoder if isinstance(model, VAE) else None)
+            if tuple(prior().mean.shape) != (stored.latent_dim,):
+                raise InputError(f"it is a prior of {prior().mean.numel():,} numbers, and K is {stored.latent_dim}")
+            return prior
         except InputError as error:
             raise InputError(f"{file}: {error}; remove the file to fit it again") from error
 
