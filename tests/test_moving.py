@@ -13,7 +13,7 @@ from PIL import Image
 from lowerbound import recipes
 from lowerbound.errors import InputError
 from lowerbound.morphing import arc, morph, straight, traverse
-from lowerbound.moving import gif, there_and_back
+from lowerbound.moving import STILL, _painted, _settled, gif, there_and_back
 from lowerbound.pca import PCA
 
 SHAPE, K = (1, 5, 4), 3
@@ -113,6 +113,21 @@ def test_a_gif_has_all_frames_and_goes_on_for_ever(channels):
     expected = np.broadcast_to(images[0].transpose(1, 2, 0), (8, 8, 3)).astype(int)
     assert np.abs(tile - expected).max() <= (4 if channels == 1 else 80)
     assert gif({"VAE": images, "PCA": images[::-1]}) == content
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_pixel_that_stays_is_hardly_off_and_the_ends_are_as_near_as_colours_are(grey):
+    rng = np.random.default_rng(0)
+    pages = np.clip(np.cumsum(rng.integers(-3, 4, (9, 20, 20, 3)), axis=0) + 120, 0, 255).astype(np.uint8)
+    pages = np.repeat(pages[..., :1], 3, axis=-1) if grey else pages
+    pages[:, :4] = 255
+    colours, drawn = _painted(pages, grey=grey)
+    settled = _settled(pages, colours, drawn)
+    off = np.abs(colours[settled] - pages.astype(int)).max(-1)
+    assert (off[settled != drawn] <= STILL).all()
+    assert (settled[[0, -1]] == drawn[[0, -1]]).all()
+    assert (settled[1:-1] == settled[:-2]).mean() > (drawn[1:-1] == drawn[:-2]).mean()
+    assert (colours[settled[:, :4]] == 255).all(), "paper stays white"
 
 
 def test_there_and_back_shows_each_end_once():

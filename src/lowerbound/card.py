@@ -54,7 +54,9 @@ def card(run: Run, models: Sequence[StoredModel], made: Mapping[str, Exported]) 
         f"- sha256 of all pixels, train then test: `{source['sha256']}`",
     ]
     if source["class_names"]:
-        lines.append(f"- classes: {len(source['class_names'])}; no model has seen them")
+        lines.append(
+            f"- classes: {len(source['class_names'])}; the models were trained on the images alone, without them"
+        )
     lines += [f"- {_plain(choice, 300)}" for choice in source["choices"]]
     if source.get("binarise"):
         lines.append(f"- made 0 and 1: {source['binarise']['kind']}, seed {source['binarise']['seed']}")
@@ -113,7 +115,7 @@ def _loading(models: Sequence[StoredModel], made: Mapping[str, Exported]) -> lis
     lines = [
         "## How to load",
         "",
-        "With onnxruntime and NumPy alone, in this folder:",
+        "With onnxruntime and NumPy alone (`pip install onnxruntime`), in this folder:",
         "",
         "```python",
         "import numpy as np, onnxruntime",

@@ -16,6 +16,8 @@ TILE = 112  # pixels at least that a tile is wide: small images are enlarged a w
 MARGIN, LETTERS = 8, 14  # pixels around tiles, and of the names above them
 ROW = 4  # tiles in a row
 LEVELS = 64  # of grey: half the bytes of 256, and no eye tells
+COLOURS = 255  # one place of a palette is left, for what has not changed
+STILL = 6  # of 255, that a colour may be off while it moves
 MOVE, HOLD = 60, 600  # milliseconds of a frame on the way, and of the two ends
 
 
@@ -51,25 +53,43 @@ def gif(tracks: Mapping[str, np.ndarray]) -> bytes:
     if len(shapes) != 1:
         words = ", ".join(f"{name} {list(images.shape)}" for name, images in tracks.items()) or "none"
         raise InputError(f"tracks of images differ in shape: {words}; expected one [T, C, H, W] for all, at least one")
-    frames = there_and_back(np.arange(shapes.pop()[0]))
-    pages = [_page({name: images[frame] for name, images in tracks.items()}) for frame in frames]
-    grey = all(images.shape[1] == 1 for images in tracks.values())
-    shown = [Image.fromarray(page) for page in pages]
-    # A grey picture is its own palette; one palette for all frames keeps colours from flickering.
-    if grey:
-        step = 256 // LEVELS
-        shown = [
-            page.convert("L").point([level // step * 255 // (LEVELS - 1) for level in range(256)]) for page in shown
-        ]
-    else:
-        palette = Image.fromarray(np.concatenate(pages[:: max(1, len(pages) // 8)])).quantize(
-            256, dither=Image.Dither.NONE
-        )
-        shown = [page.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for page in shown]
-    held = [HOLD if frame in (0, frames.max()) else MOVE for frame in frames]
+    count, channels = shapes.pop()[:2]
+    pages = np.stack([_page({name: images[frame] for name, images in tracks.items()}) for frame in range(count)])
+    colours, drawn = _painted(pages, grey=channels == 1)
+    frames = there_and_back(_settled(pages, colours, drawn))
+    shown = [Image.fromarray(frame) for frame in frames]
+    for frame in shown:
+        frame.putpalette(colours.astype(np.uint8).tobytes())
+    held = [HOLD if frame in (0, count - 1) else MOVE for frame in there_and_back(np.arange(count))]
     content = io.BytesIO()
     shown[0].save(content, "GIF", save_all=True, append_images=shown[1:], duration=held, loop=0)
     return content.getvalue()
+
+
+def _painted(pages: np.ndarray, *, grey: bool) -> tuple[np.ndarray, np.ndarray]:
+    """One palette ``[n, 3]`` for all pages, so that no colour flickers, and where each pixel lies in it ``[T, H, W]``."""
+    from PIL import Image
+
+    if grey:
+        levels = np.arange(LEVELS) * 255 // (LEVELS - 1)
+        return np.repeat(levels[:, None], 3, axis=1), pages[..., 0] // (256 // LEVELS)
+    some = Image.fromarray(np.concatenate(pages[:: max(1, len(pages) // 8)]))
+    palette = some.quantize(COLOURS - 1, dither=Image.Dither.NONE)
+    colours = np.array([*palette.getpalette()[: 3 * (COLOURS - 1)], 255, 255, 255]).reshape(-1, 3)  # paper stays white
+    drawn = [np.asarray(Image.fromarray(page).quantize(palette=palette, dither=Image.Dither.NONE)) for page in pages]
+    return colours, np.where((pages == 255).all(-1), len(colours) - 1, drawn).astype(np.uint8)
+
+
+def _settled(pages: np.ndarray, colours: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Pages on which a pixel stays as it was until its colour is off by more than ``STILL``: what stays costs no bytes.
+
+    The last page, which is held, is drawn anew.
+    """
+    settled = drawn.copy()
+    for frame in range(1, len(drawn) - 1):
+        off = np.abs(colours[settled[frame - 1]] - pages[frame].astype(np.int16)).max(-1)
+        settled[frame] = np.where(off <= STILL, settled[frame - 1], drawn[frame])
+    return settled
 
 
 def _page(tiles: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERBS"]
 
+NEARER = "on photographs {} was nearer to the truth, and needs no model: docs/restoring.md has numbers"
 SHOWN = 8  # images in a figure, and test images that are taken where no others came
 AT_ONCE = 100  # images between two looks at the progress bar
 
@@ -86,6 +87,8 @@ def denoise(
         if clean is not None and new_images is None:
             raise InputError("--clean came without images; test images are clean before noise is put on; leave it out")
         folder, stored, fitted = open_model(run, model, k, own)
+        if stored.image_shape[0] == 3:
+            print(NEARER.format("scikit-image's denoise_nl_means"))
         images = _first(images_for(folder, new_images, data_dir), count, new_images)
         if new_images is None:
             sigma = 0.25 if sigma is None else sigma
@@ -172,6 +175,8 @@ def inpaint(
         found = Inpainted(*(np.concatenate([getattr(p, name) for p in parts], axis) for name, axis in
                             (("draws", 1), ("mean", 0), ("std", 0))))  # fmt: skip
         print(f"{hidden.sum():,} of {hidden.size:,} pixels are hidden in each of {len(x)} images")
+        if stored.image_shape[0] == 3:
+            print(NEARER.format("scikit-image's inpaint_biharmonic"))
         tell(model=stored.name, images=len(x), hidden_pixels=int(hidden.sum()), pixels=hidden.size, draws=number)
         label = f"{look.model_style(stored.recipe).label}, mean"
         notes = {"std": [f"white: {found.std.max():.2f}"]}
