@@ -142,5 +142,7 @@ def _archived(path: Path, file: File, name: str) -> list[bytes]:
         return [found[short] for short in CIFAR_MEMBERS]
     except KeyError as wrong:
         raise spoiled(path, f"holds no {wrong.args[0]} of {CIFAR_MEMBER:,} bytes", name) from wrong
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as wrong:
+    except InputError:
+        raise
+    except (OSError, EOFError, ValueError, OverflowError, zlib.error, tarfile.TarError) as wrong:
         raise spoiled(path, f"cannot be read ({wrong})", name) from wrong
