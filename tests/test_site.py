@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -132,25 +133,26 @@ def test_the_citation_is_that_of_the_package():
     assert [each["name"] for each in citation["authors"]] == [each["name"] for each in package["authors"]]
     assert f"title   = {{{citation['title']}}}" in page
     assert f"version = {{{citation['version']}}}" in page
-    if "version" in package:  # where it is not read from the code
-        assert citation["version"] == package["version"]
+    assert citation["version"] == version("lowerbound")
 
 
-@pytest.mark.slow
-def test_the_site_is_whole(tmp_path):
-    site = tmp_path / "site"
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder of the site, built without a warning."""
+    site = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    return site
 
+
+@pytest.mark.slow
+def test_the_site_is_whole(site):
     named = nav(settings()["nav"])
     assert len(named) == len(set(named))
-    for page in named:
-        built = page.replace("README.md", "index.md").removesuffix(".md") + ".html"
-        assert (site / built).is_file(), page
-
+    assert [page for page in named if not (site / built(page)).is_file()] == []
     pages = {
         file: Page(file.read_text(encoding="utf-8"))
         for file in site.rglob("*.html")
@@ -167,6 +169,37 @@ def test_the_site_is_whole(tmp_path):
         places = pages[site / "reference" / f"{page.stem}.html"].places
         names = {f"lowerbound.{module}", *(f"lowerbound.{module}.{name}" for name in public(module))}
         assert names <= places, sorted(names - places)
+
+
+@pytest.mark.slow
+def test_a_browser_without_a_network_shows_every_page_whole(site, browser):
+    bad = """return [...document.images].filter(each => each.complete && !each.naturalWidth).map(each => each.src)
+        .concat(document.documentElement.scrollWidth > innerWidth ? ["wider than the window"] : [])"""
+    for page in nav(settings()["nav"]):
+        browser.size(1200)
+        browser.open(site / built(page), ready=False)
+        for width in (1200, 400):
+            browser.size(width)
+            assert browser.js(bad) == [], (page, width)
+        browser.check_quiet()
+
+
+@pytest.mark.slow
+def test_the_search_works_from_disk(site, browser):
+    browser.size(1300)
+    browser.open(site / "index.html", ready=False)
+    (field,) = browser.all(".md-search__input")
+    browser.js("arguments[0].focus()", field)
+    field.send_keys("amortisation gap")
+    found = "return [...document.querySelectorAll('.md-search-result__link')].map(each => each.href)"
+    links = browser.until(lambda: browser.js(found), "the search to find something")
+    assert any("theory.html" in link or "lowerbound.gaps" in link for link in links)
+    browser.check_quiet()
+
+
+def built(page):
+    """Where the site has a page of the navigation."""
+    return page.replace("README.md", "index.md").removesuffix(".md") + ".html"
 
 
 def urls(style):
