@@ -80,19 +80,6 @@ def fuzz(name, count, first=0):
     return told
 
 
-def table(results):
-    """What came of each reader as a table of a page."""
-    rows = [
-        f"| {each['target'].replace('_', ' ')} | {each['inputs']:,} | {each['read']:,} | {each['refused']:,} | "
-        f"{each['inputs'] / each['seconds']:,.0f} | {1000 * each['slowest']:,.0f} | {each['largest'] / 1e6:,.0f} |"
-        for each in results
-    ]
-    head = (
-        "| Reader | inputs | read | refused | inputs/s | slowest, ms | grew by, MB |\n|---|---|---|---|---|---|---|\n"
-    )
-    return head + "\n".join(rows) + "\n"
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("target", choices=(*TARGETS, "all"))

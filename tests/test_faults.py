@@ -350,6 +350,7 @@ def test_a_log_sigma_of_pixels_has_a_floor(noise):
     assert torch.isfinite(model.loss(torch.rand(8, *SHAPE)).loss).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [Normal(), PixelNormal(SHAPE), Laplace()], ids=lambda noise: type(noise).__name__)
 @pytest.mark.parametrize("far", [1e4, -1e4, 1e30])
 def test_a_log_sigma_of_pixels_driven_away_in_training_is_brought_back(noise, far):
