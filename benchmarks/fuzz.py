@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "fuzz.json"
 PAGE = ROOT / "docs" / "reliability.md"
 MARKS = ("<!-- fuzz -->\n", "<!-- fuzz end -->")
-WORDS = """Measured by `python -m benchmarks.fuzz` on one core of an Intel Xeon that others used as well. Inputs per second and the
-slowest are of processor time; *grew by* is what the process held at most beyond what it held after the first input.
+WORDS = """Measured by `python -m benchmarks.fuzz` on one core of an Intel Xeon that others used as well. Inputs per second and
+the slowest are of processor time; *grew by* is what the process held at most beyond what it held after the first input.
 
 """
 
