@@ -6,6 +6,7 @@ All four leave the same files: with ``--out NAME``, a table ``NAME.csv``, the sa
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,14 +86,12 @@ def outliers(
         by = search.choose_measure(fitted, by)
         how: dict[str, Any] = {"by": by, "fdr": fdr, "draws": draws, "seed": seed, "progress": terminal}
         held_out = gallery_for(folder, None, data_dir, whole=False)
-        if images is None:
-            there, found = held_out, search.outliers(fitted, held_out, **how)
-        else:
-            there = gallery_for(folder, images, data_dir)
-            found = search.outliers(fitted, there, held_out, **how)
+        there = held_out if images is None else gallery_for(folder, images, data_dir)
+        found = search.outliers(fitted, there, None if images is None else held_out, **how)
         measures = " and ".join("reconstruction error" if name == "error" else name for name in found.scores)
-        how_said = f"each held against {found.calibration:,} test images by {measures}"
-        print(f"{stored.name}: {len(there):,} images, {how_said}")
+        print(
+            f"{stored.name}: {len(there):,} images, each held against {found.calibration:,} test images by {measures}"
+        )
         print(found.words)
         about = {"run": run.name, "model": stored.name, "by": found.by, "fdr": fdr, "calibration": found.calibration}
         save_table(stem, {**about, "found": int(found.found.sum())}, "images", outlier_table(there, found))
@@ -129,7 +128,7 @@ def neighbours(
 ) -> None:
     """Find the images most like one image, or like each image of a folder.
 
-    Codes agree better than pixels (--by pixels) with the classes of MNIST and CIFAR-10; PCA's are about as good as a VAE's.
+    A VAE's codes agree best with the classes of MNIST and CIFAR-10; PCA's beat pixels (--by pixels) on photographs alone.
 
     Example: lowerbound neighbours runs/mnist-k20-2026-11-22 17
 
@@ -155,7 +154,7 @@ def neighbours(
         found = found if position is None else without(found, position)
         measure = "pixels" if by == "pixels" else f"codes of {stored.name} ({metric})"
         sure = "by an index that may miss a few" if found.approximate else "exact"
-        print(f"{_counted(len(shown))} among {len(there):,}, by {measure}; {sure}")
+        print(f"{len(shown):,} {'image' if len(shown) == 1 else 'images'} among {len(there):,}, by {measure}; {sure}")
         about = {"run": run.name, "model": stored.name, "by": measure, "exact": not found.approximate}
         save_table(stem, about, "neighbours", neighbour_table(there, names, found))
         save_figure(neighbour_sheet(shown, there, names, found), png(stem))
@@ -272,8 +271,10 @@ def _to_compare(
 ) -> tuple[Gallery, Model, str, Path | None]:
     """The images of a run, or of a folder, a model of them, its name, and the folder that holds their files."""
     from lowerbound.gallery import Gallery
-    from lowerbound.options import load_source
     from lowerbound.pca import PCA
+    from lowerbound.progress import terminal
+    from lowerbound.sources import load
+    from lowerbound.streams import left_out
 
     if (source / "run.json").is_file():
         if size is not None:
@@ -285,12 +286,13 @@ def _to_compare(
         raise InputError(f"{source} is no run, and {images} came, too; give a run and a folder, or one folder alone")
     if model is not None or k is not None:
         raise InputError(f"--model and -k choose one of a run's models, and {source} is no run; leave them out")
-    known = load_source(str(source), data_dir, size)
+    known = load(str(source), data_dir=data_dir, size=size, progress=terminal)
+    if known.skipped:
+        print(left_out(known.skipped), file=sys.stderr)
     there = Gallery((known.train, known.test), ("train", "test"))
+    channels, height, width = there.image_shape
+    print(
+        f"compared at {width} x {height} pixels in {'colour' if channels == 3 else 'grey'}; --size gives another size"
+    )
     most = min(FOLDER_K, len(known.train), known.train.pixels[0].size)
     return there, PCA(most).fit(known.train.pixels), f"pca-k{most}", source if source.is_dir() else None
-
-
-def _counted(count: int) -> str:
-    """So many images, in words."""
-    return f"{count:,} {'image' if count == 1 else 'images'}"
