@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.verbs import COPIES
+from benchmarks.planted import COPIES
 from lowerbound import load
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
