@@ -122,6 +122,10 @@ def duplicates_found(run: Measured) -> Rows:
     return {**recall, "right, of the pairs named": {"": share(np.arange(max(pairs, 1)) < right)}}
 
 
+def _means(number: int) -> KMeans:
+    return KMeans(number, n_init=3, random_state=0)  # type: ignore[arg-type]
+
+
 def clusters_found(run: Measured) -> Rows:
     """Agreement of as many clusters as there are classes with the classes (adjusted Rand index), in test images.
 
@@ -133,10 +137,8 @@ def clusters_found(run: Measured) -> Rows:
         images, truth = test[part], labels_of(test)[part]
         rows = _rows(images.pixels)
         labels = {
-            "k-means of pixels": KMeans(number, n_init=3, random_state=0).fit_predict(rows),
-            "k-means of PCA codes": KMeans(number, n_init=3, random_state=0).fit_predict(
-                run.pca.transform(images.pixels)
-            ),
+            "k-means of pixels": _means(number).fit_predict(rows),
+            "k-means of PCA codes": _means(number).fit_predict(run.pca.transform(images.pixels)),
             "mixture of PCA codes": clusters(run.pca.transform(images.pixels), number).labels,
             "mixture of VAE codes": clusters(run.vae.transform(images.pixels), number).labels,
         }

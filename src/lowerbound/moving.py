@@ -75,7 +75,9 @@ def _painted(pages: np.ndarray, *, grey: bool) -> tuple[np.ndarray, np.ndarray]:
         return np.repeat(levels[:, None], 3, axis=1), pages[..., 0] // (256 // LEVELS)
     some = Image.fromarray(np.concatenate(pages[:: max(1, len(pages) // 8)]))
     palette = some.quantize(COLOURS - 1, dither=Image.Dither.NONE)
-    colours = np.array([*palette.getpalette()[: 3 * (COLOURS - 1)], 255, 255, 255]).reshape(-1, 3)  # paper stays white
+    colours = np.array([*(palette.getpalette() or ())[: 3 * (COLOURS - 1)], 255, 255, 255]).reshape(
+        -1, 3
+    )  # paper stays white
     drawn = [np.asarray(Image.fromarray(page).quantize(palette=palette, dither=Image.Dither.NONE)) for page in pages]
     return colours, np.where((pages == 255).all(-1), len(colours) - 1, drawn).astype(np.uint8)
 

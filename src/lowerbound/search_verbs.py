@@ -145,13 +145,13 @@ def neighbours(
         stem = stem_of(out or named_after(run, images, "neighbours"))
         folder, stored, fitted = open_model(run, model, k, own)
         path = Path(query).expanduser()
-        position = int(query) if query.isascii() and query.isdigit() and not path.exists() else None
-        asked = gallery_for(folder, path, data_dir) if position is None else None  # first: it may not be there
+        position = int(query) if query.isascii() and query.isdigit() and not path.exists() else -1
+        asked = gallery_for(folder, path, data_dir) if position < 0 else None  # first: it may not be there
         there = gallery_for(folder, images, data_dir)
         shown, names = (_one(there, position), [there.name(position)]) if asked is None else (asked, asked.names())
         how: dict[str, Any] = {"by": by, "metric": metric, "way": way, "progress": terminal}
-        found = search(fitted, shown, there, number + (position is not None), **how)
-        found = found if position is None else without(found, position)
+        found = search(fitted, shown, there, number + (position >= 0), **how)
+        found = found if position < 0 else without(found, position)
         measure = "pixels" if by == "pixels" else f"codes of {stored.name} ({metric})"
         sure = "by an index that may miss a few" if found.approximate else "exact"
         print(f"{len(shown):,} {'image' if len(shown) == 1 else 'images'} among {len(there):,}, by {measure}; {sure}")
