@@ -75,6 +75,8 @@ ROWS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Of each kind of part the options of its models; the first is what the others are held against."""
+KINDS = {"digits": tuple(ROWS), "mnist": ("posterior", "prior", "likelihood")}
+"""Which kinds are measured on which images."""
 
 
 def files_of(page: str) -> Iterator[tuple[str, str]]:
@@ -106,14 +108,13 @@ def measured(name: str) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         for file, code in files_of(PAGE.read_text(encoding="utf-8")):
             (Path(folder) / file).write_text(code, encoding="utf-8")
-        for words in dict.fromkeys(words for kind in ROWS.values() for words in kind):
+        for words in dict.fromkeys(words for kind in KINDS[name] for words in ROWS[kind]):
             plan = plan_of(words, about, Path(folder))
             models = [_one(stored, images, pca, plan.outside) for stored in plan.stored(images)]
             found[words] = {column: np.stack([model[column] for model in models]) for column in models[0]}
             print(f"{name} {words}: ELBO {found[words]['elbo'].mean():.2f}", flush=True)
-            rows = [
-                (kind, each, all_[0]) for kind, all_ in ROWS.items() for each in all_ if {each, all_[0]} <= set(found)
-            ]
+            pairs = [(kind, each, ROWS[kind][0]) for kind in KINDS[name] for each in ROWS[kind]]
+            rows = [(kind, each, first) for kind, each, first in pairs if {each, first} <= set(found)]
             yield {
                 **vars(about),
                 "train": len(images.train),
@@ -192,7 +193,7 @@ def table(results: dict[str, dict[str, Any]], name: str) -> str:
         ["---"] * 8,
     ]
     kind = ""
-    for row in results[name]["rows"]:
+    for row in (row for row in results[name]["rows"] if row["kind"] in KINDS[name]):
         more = [_shown(row[f"{column}_over"]) for column in ("elbo", "weighted")]
         elbo, weighted = (f"{row[c]['mean']:.1f} ± {row[c]['standard_error']:.1f}" for c in ("elbo", "weighted"))
         mse = f"{1000 * row['mse']['mean']:.2f} ± {1000 * row['mse']['standard_error']:.2f}"
