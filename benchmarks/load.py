@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
+import importlib
 import json
 import os
 import platform
@@ -23,7 +25,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,7 @@ def begun_at_once(folder: Path, number: int) -> dict[str, float | str]:
 
     Each must end well, in a folder of its own, with the weights that its seed gives when it trains alone.
     """
+    warm(folder, (*TRAIN, "-q", "--out", "alone-0"))
     gate = Gate()
     children = [fork((*TRAIN, "--seed", str(seed), "--quiet"), folder, gate.wait) for seed in range(number)]
     seconds = gate.open()
@@ -104,6 +107,7 @@ def begun_at_once(folder: Path, number: int) -> dict[str, float | str]:
         (model,) = json.loads((run / "run.json").read_text(encoding="utf-8"))["models"]
         runs[model["settings"]["seed"]] = hash_of(run)
     hold(sorted(runs) == list(range(number)), sorted(runs))
+    hold(hash_of(folder / "alone-0") == runs[0], "seed 0 has other weights")
     for seed in sorted({number // 2, number - 1}):
         alone = folder / f"alone-{seed}"
         hold(ended(fork((*TRAIN, "--seed", str(seed), "-q", "--out", alone.name), folder)) == 0, alone, folder)
@@ -113,7 +117,8 @@ def begun_at_once(folder: Path, number: int) -> dict[str, float | str]:
 
 def opened_at_once(folder: Path, number: int) -> dict[str, float | str]:
     """Processes that open the same run at the same moment, load its model and encode its images; all must get the same codes."""
-    hold(ended(fork((*TRAIN, "-q", "--out", "run"), folder)) == 0, "run", folder)
+    warm(folder, (*TRAIN, "-q", "--out", "run"))
+    warm(folder, ("-q", "encode", "run", "--out", "first.npy"))
     gate = Gate()
     children = [
         fork(("-q", "encode", "run", "--out", f"codes-{place}.npy"), folder, gate.wait) for place in range(number)
@@ -125,8 +130,17 @@ def opened_at_once(folder: Path, number: int) -> dict[str, float | str]:
     found = {file.read_bytes() for file in folder.glob("codes-*.npy")}
     hold(len(found) == 1, f"{len(found)} different codes")
     hold(len(list(folder.glob("codes-*.npy"))) == number, "codes are missing")
+    hold(found == {(folder / "first.npy").read_bytes()}, "other codes than alone")
     hold(not list(folder.rglob(".*")), "files were left")
     return {"processes": number, "seconds": seconds}
+
+
+def warm(folder: Path, words: Sequence[str]) -> None:
+    """Run a command once, and import what it has imported, so that the next children need not, and share the memory of it."""
+    hold(ended(fork(words, folder)) == 0, words, folder)
+    for module in (folder / "modules").read_text(encoding="utf-8").split():
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
 
 
 def interrupted(folder: Path, number: int, images: int, seed: int) -> dict[str, float | str]:

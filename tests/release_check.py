@@ -37,7 +37,7 @@ NOTEBOOKS = 2 * 12  # student and solution of twelve lessons
 NEVER = ("node_modules", "__pycache__", ".pyc", ".DS_Store", ".egg-info", ".venv", ".hypothesis", ".pytest_cache")
 TOOLS = ("sh", "bash", "env", "uname", "rm", "cat", "git", "mount", "umount", "ldconfig")  # of the system, for tests
 # These read the sources themselves, or build from them.
-OF_SOURCES = ("test_arrows.py", "test_release.py", "test_reference_pages.py")
+OF_SOURCES = ("test_arrows.py", "test_paths.py", "test_release.py", "test_reference_pages.py", "test_site.py")
 
 
 def build(folder: Path, *isolation: str) -> tuple[Path, Path]:
