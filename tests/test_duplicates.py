@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowerbound import PCA, load
+from lowerbound import duplicates as module
 from lowerbound.alignment import crop, residuals, shift
 from lowerbound.duplicates import _groups, duplicates, exact_copies
 from lowerbound.errors import InputError
@@ -82,6 +83,26 @@ def test_planted_copies_of_every_kind_are_found_and_nothing_else():
     assert groups[3, 150].correlations.tolist() == [1, 1]
     assert 0.9 < groups[10, 151].correlations[1] <= 1
     assert found.surplus == 5
+
+
+def test_where_pairs_are_many_the_suspicious_ones_are_enough(monkeypatch):
+    images = scenes(300)
+    planted = np.concatenate([moved(images[n : n + 1], 1, 1) for n in range(0, 300, 30)])
+    everything, model = np.concatenate([images, planted]), PCA(16).fit(images)
+    whole = duplicates(model, everything)
+    monkeypatch.setattr(module, "MOST_COMPARED", 30)
+    monkeypatch.setattr(module, "DRAWN", 250)
+    some = duplicates(model, everything)
+    assert some.pairs <= len(everything) + 250 < whole.pairs
+    assert {tuple(group.members.tolist()) for group in some.groups} == {(30 * n, 300 + n) for n in range(10)}
+
+
+@pytest.mark.parametrize("size", [(19, 21), (20, 15)])
+def test_odd_sides_are_no_obstacle(size):
+    large = scenes(4, size=30)[:, :, : size[0] + 2, : size[1] + 2]
+    one, other = large[:, :, 1:-1, 1:-1], large[:, :, 2:, :-2]
+    assert residuals(one, other).max() < 0.01
+    assert residuals(one, other[::-1].copy()).min() > 0.05
 
 
 def test_the_order_of_images_does_not_matter():
