@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from lowerbound import comparison, insight, recipes
+from lowerbound import comparison, insight, page_numbers, recipes
 from lowerbound.comparison import begin, go_on, more_epochs
 from lowerbound.errors import InputError
 from lowerbound.fitting import fit
@@ -24,6 +25,7 @@ from lowerbound.progress import quiet
 from lowerbound.replay import DRAWS, MOMENTS, ascents
 from lowerbound.sources import load
 from lowerbound.storage import Run
+from lowerbound.stored import OWN
 from tests.test_live_page import built, lowerbound, unpacked  # noqa: F401  (a fixture)
 
 
@@ -316,3 +318,8 @@ def test_compare_examines_the_vae_unless_told_not_to(more, knows, built, tmp_pat
     meta = json.loads(unpacked((tmp_path / "run" / "report.html").read_text())["meta"])
     assert bool(meta["posterior"]) == knows
     assert (meta["findings"] is not None) == knows
+
+
+def test_of_a_model_of_ones_own_the_page_does_not_say_that_there_is_none():
+    run = SimpleNamespace(shown=[SimpleNamespace(recipe="pca"), SimpleNamespace(recipe=OWN)])
+    assert page_numbers.unknown(run, None, []) == {"posterior": ["A model of your own is not examined for its page."]}

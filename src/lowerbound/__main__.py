@@ -69,7 +69,9 @@ def _explain(now: Outcome, error: Exception) -> int:
     elif type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(
         error
     ):  # torch's, of card and CPU
-        line = "there is no memory left to compute in; take smaller batches (--batch-size), a smaller -k or smaller images (--size)"
+        line = (
+            "there is no memory left to compute in; take smaller batches (--batch-size), a smaller -k or smaller --size"
+        )
         code = 1
     elif type(error).__name__ in ("DivergedError", "LostProcessError"):
         line, code = str(error), 1

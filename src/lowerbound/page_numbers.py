@@ -19,7 +19,7 @@ from lowerbound.pca import PCA
 from lowerbound.replicates import averaged
 from lowerbound.sheets import columns_of, sheets
 from lowerbound.storage import Run
-from lowerbound.stored import StoredModel
+from lowerbound.stored import OWN, StoredModel
 
 __all__ = ["coarse", "film", "findings", "histories", "posterior", "spectrum", "sweep", "unknown", "without_paths"]
 
@@ -235,7 +235,11 @@ def unknown(
     """
     missing = [name for name, there in (("findings", examined is not None), ("posterior", bool(ascents))) if not there]
     if all(stored.recipe != "vae" for stored in run.shown):
-        return {"posterior": ["This run has no VAE, so no image has a q."]} if "posterior" in missing else {}
+        own = any(stored.recipe == OWN for stored in run.shown)
+        reason = (
+            "A model of your own is not examined for its page." if own else "This run has no VAE, so no image has a q."
+        )
+        return {"posterior": [reason]} if "posterior" in missing else {}
     said = _stored(run.path / "insight.json")
     if without or not isinstance(said, dict):
         reason = without or "The VAE of this run was not examined: lowerbound page RUN does it."
