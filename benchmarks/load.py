@@ -226,25 +226,22 @@ class Gate:
 
 def write_table(found: dict[str, Any]) -> None:
     """The figures in docs/reliability.md."""
-    begun, opened, long = found["begun"], found["opened"], found["interrupted"]
-    blows = f"{long['killed']} times SIGKILL, {long['asked to stop']} times SIGINT, over {long['runs']} runs"
-    rows = [
-        (
-            f"{begun['runs']} trainings begun at once in one folder, none told its run folder",
-            f"{begun['folders']} run folders, each whole, with the weights that its seed gives",
-            f"{begun['seconds']:.0f}",
-        ),
-        (
-            f"{opened['processes']} processes open one run at once and encode its images",
-            "the same bytes from all",
-            f"{opened['seconds']:.0f}",
-        ),
-        (
-            f"a training on {long['images']:,} images, interrupted at {long['interruptions']} random moments ({blows})",
-            "weights, history and numbers of every run to the last bit those of one that nothing happened to",
-            f"{long['seconds of all']:.0f}; an unbroken one {long['seconds of a run that nothing happened to']:.0f}",
-        ),
-    ]
+    rows = []
+    if begun := found.get("begun"):
+        what = f"{begun['runs']} trainings begun at once in one folder, none told its run folder"
+        came = f"{begun['folders']} run folders, each whole, with the weights that its seed gives"
+        rows.append((what, came, f"{begun['seconds']:.0f}"))
+    if opened := found.get("opened"):
+        what = f"{opened['processes']} processes open one run at once and encode its images"
+        rows.append((what, "the same bytes from all", f"{opened['seconds']:.0f}"))
+    if long := found.get("interrupted"):
+        blows = f"{long['killed']} times SIGKILL, {long['asked to stop']} times SIGINT, over {long['runs']} runs"
+        what = (
+            f"a training on {long['images']:,} images, interrupted at {long['interruptions']} random moments ({blows})"
+        )
+        came = "weights, history and numbers of every run to the last bit those of one that nothing happened to"
+        unbroken = long["seconds of a run that nothing happened to"]
+        rows.append((what, came, f"{long['seconds of all']:.0f}; an unbroken one {unbroken:.0f}"))
     lines = ["| load | what came of it | seconds |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     lines += ["", f"Machine: {found['machine']}, shared with other work."]
     page = PAGE.read_text(encoding="utf-8")
