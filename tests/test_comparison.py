@@ -279,7 +279,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_serves(tmp_path, monkey
 @pytest.mark.parametrize("model", ["linear", "vae"])
 def test_a_loss_that_is_no_number_leaves_the_run_unfinished(model, tmp_path, monkeypatch, no_report):
     run = begin(image_set(), Plan((2,), (model,), epochs=2), tmp_path / "run")
-    settings = [replace(stored, settings=replace(stored.settings, learning_rate=1e30)) for stored in run.models]
+    settings = [replace(stored, settings=replace(stored.settings, learning_rate=1e18)) for stored in run.models]
     run.about["models"] = [stored.to_json() for stored in settings]
     run.write_about()
     with pytest.raises(DivergedError, match="stopped being a number"):
