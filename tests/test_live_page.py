@@ -213,6 +213,14 @@ def test_the_verb_writes_one_file_and_says_how_large(run, built, tmp_path, capsy
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
+def test_a_page_that_is_heavy_for_a_browser_says_so(run, built, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("lowerbound.page_verbs.HEAVY", 0.01)
+    assert lowerbound("page", run.path, "--out", tmp_path / "p.html", "--images", 5) == 0
+    assert (
+        "takes long to open more than 0.01 MB; --images N or --no-encoders makes it smaller" in capsys.readouterr().out
+    )
+
+
 def test_the_verb_writes_files_for_a_host(run, built, tmp_path, capsys):
     assert lowerbound("page", run.path, "--linked", "--out", tmp_path / "site" / "index.html", "--images", 9) == 0
     assert "connect-src 'self'" in (tmp_path / "site" / "index.html").read_text()

@@ -13,6 +13,7 @@ from lowerbound.outcome import tell, wrote
 __all__ = ["VERBS"]
 
 NOT_ASKED = "This page was made with --no-insight."
+HEAVY = 60  # megabytes
 
 
 def page(
@@ -82,7 +83,10 @@ def page(
     wrote(*(out.parent / name for name in files))
     models = [each["name"] for each in held.meta["models"]]
     tell(images=held.meta["shown"], models=models, megabytes=size, left_out=held.meta["left_out"])
-    print(f"{out}: {held.meta['shown']:,} images, {len(held.meta['models'])} models, {size:.1f} MB")
+    counted = f"{len(models)} model{'' if len(models) == 1 else 's'}"
+    print(f"{out}: {held.meta['shown']:,} images, {counted}, {size:.1f} MB")
+    if size > HEAVY:
+        print(f"a browser takes long to open more than {HEAVY} MB; --images N or --no-encoders makes it smaller")
     if serve:
         serve_files(files, port)
 
