@@ -8,20 +8,24 @@ OLDEST := .venv-oldest
 # Two processes of one thread each: the tests are many small ones.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
-.PHONY: demo check test soak bench docs lab lessons pages lint dist release-check oldest clean
+.PHONY: demo check test soak bench docs lab lessons pages style types lint dist release-check oldest clean
 
 demo: $(READY)
 	$(BIN)/lowerbound compare digits
 
-lint: $(READY)
+style: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: $(READY)
 	$(BIN)/pyright
 
-check: lint
+lint: style types
+
+check: style
 	$(PYTEST) -m "not slow and not soak"
 
-test: check
+test: types check
 	$(PYTEST) -m "slow and not soak"
 
 soak: $(READY)

@@ -94,6 +94,7 @@ KEYS = st.sampled_from(["name", "groups", "recap", "form", "repo", "branch", "ch
 LINES = st.lists(st.tuples(KEYS, SINGLE).map(" = ".join)).map("\n".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.one_of(LINES.map(lambda text: text.encode(errors="replace")), st.binary()))
 def test_any_file_is_read_or_refused_in_words(content):

@@ -107,6 +107,7 @@ def test_densities_are_of_the_codes_in_their_own_units():
     assert (np.abs(z.mean(0) - prior().mean.detach().numpy()) < 5 * z.std(0) / math.sqrt(4000)).all()
 
 
+@pytest.mark.slow
 def test_codes_of_two_moons_are_no_normal():
     codes = moons(3000)
     alone = fit(StandardNormalLike(), codes, steps=1).log_likelihood
@@ -167,6 +168,7 @@ def test_the_result_is_never_worse_than_the_start_even_when_steps_are_wild():
         assert torch.equal(tensor, start[key]), key
 
 
+@pytest.mark.slow
 def test_a_vamp_prior_is_fitted_without_touching_the_encoder():
     model = encoder()
     before = copy.deepcopy(model.state_dict())

@@ -73,6 +73,7 @@ def test_an_exact_encoder_leaves_no_gap(digits):
     assert list(gaps.richer) == ["full"]  # its own family is the diagonal
 
 
+@pytest.mark.slow
 def test_a_network_never_falls_short_of_its_own_encoder(digits):
     model = recipes.vae((1, 8, 8), K, start=PCA(K).fit(digits))
     gaps = where_the_nats_go(model, digits, number=6, samples=200, steps=100, temperatures=5)

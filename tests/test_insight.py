@@ -74,6 +74,7 @@ def test_one_ascent_passes_where_shorter_ones_end(block, places, monkeypatch):
     assert np.abs(way[:, 3] - way[:, 2]).max() < 0.07
 
 
+@pytest.mark.slow
 def test_progress_of_ascents_comes_to_its_end():
     done, totals = [], []
 
@@ -208,6 +209,7 @@ def test_a_run_that_cannot_be_written_has_its_page_all_the_same(known, monkeypat
     assert make_insight(run, images, anew=True) == "run cannot be written: it is read-only"
 
 
+@pytest.mark.slow
 def test_too_few_images_are_told_in_words(tmp_path):
     run = trained(few_images(), tmp_path / "run")
     assert "not examined: lowerbound page RUN" in left_out(run, few_images())["findings"]
@@ -219,6 +221,7 @@ def test_too_few_images_are_told_in_words(tmp_path):
     assert "posterior" not in reasons, "ascents need no more than one image"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("values", "number"), [(1, 1), (59, 2), (10_000, 5)])
 def test_of_large_images_fewer_are_replayed(values, number, tmp_path, monkeypatch):
     monkeypatch.setattr(insight, "VALUES", values)
@@ -252,6 +255,7 @@ def no_report(monkeypatch):
     return reports
 
 
+@pytest.mark.slow
 def test_a_run_that_was_to_know_knows_before_its_report(tmp_path, no_report):
     run = go_on(begin(few_images(), Plan((2,), ("vae",), epochs=1), tmp_path / "run", insight=True), few_images())
     assert {file.name for file in no_report[0]} >= {"insight.json", "posterior.json"}
@@ -262,6 +266,7 @@ def test_a_run_that_was_to_know_knows_before_its_report(tmp_path, no_report):
     assert not lacks_insight(run)
 
 
+@pytest.mark.slow
 def test_what_was_known_of_other_weights_goes_with_them(tmp_path, no_report):
     run = go_on(begin(few_images(), Plan((2,), ("vae",), epochs=1), tmp_path / "run"), few_images())
     assert not (run.path / "insight.json").exists()
@@ -271,6 +276,7 @@ def test_what_was_known_of_other_weights_goes_with_them(tmp_path, no_report):
     assert not list(run.path.glob("insight.json")) + list(run.path.glob("posterior.json"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_vae_is_examined_leaves_a_whole_run(tmp_path, no_report, monkeypatch):
     def struck(*_):
         raise KeyboardInterrupt
