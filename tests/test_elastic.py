@@ -57,7 +57,7 @@ def make(shape, k):
     def mistaken(images, fraction):
         steps.append(fraction)
         if os.environ["RANK"] == "1" and len(steps) == 5:
-            raise InputError("only the second process sees this; mend it")
+            raise InputError("only the second process sees this")
         return loss(images, fraction)
 
     model.loss = mistaken
@@ -324,7 +324,10 @@ def test_a_hanging_process_is_named(rank, tmp_path):
                 (("train", "--resume", "nothing"), "nothing does not exist"),
             )
         ),
-        (("train", "digits", "--recipe", "own.py:make"), "only the second process sees this; mend it"),
+        (
+            ("train", "digits", "--recipe", "own.py:make"),
+            "own.py, line 12, fails while it is trained: only the second process sees this",
+        ),
     ],
     ids=["whole batch", "source", "part", "no run", "of one process"],
 )
