@@ -58,6 +58,7 @@ release-check: $(READY)
 # The fast tests with the oldest versions that pyproject.toml allows.
 oldest:
 	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/$(notdir $(BIN))/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	$(OLDEST)/$(notdir $(BIN))/python -m pip install --quiet --constraint constraints-oldest.txt --editable . --group test
 	OMP_NUM_THREADS=1 $(OLDEST)/$(notdir $(BIN))/python -m pytest -q -n 2 -m "not slow and not soak" $(OLDEST_TESTS)
 

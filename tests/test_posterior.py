@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lowerbound.bounding import softly_bounded
@@ -42,6 +42,9 @@ def test_the_density_is_the_closed_form(batch, k):
 
 @settings(max_examples=100, deadline=None)
 @given(st.floats(-(2.0**100), 2.0**100, width=32))
+@example(16777220.0)  # from 2^24 on the difference of two large numbers was 0 to 4
+@example(-(2.0**100))
+@example(2.0**100)
 def test_bounds_hold_for_any_number(value):
     bounded = softly_bounded(torch.tensor(value), LOW, HIGH).item()
     assert LOW - 1e-5 <= bounded <= HIGH + 1e-5

@@ -9,15 +9,18 @@ from torch.nn import functional
 
 __all__ = ["softly_bounded", "softly_unbounded"]
 
+FLAT = 50.0  # beyond the bounds: there a float64 has long stopped to change
+
 
 def softly_bounded(value: Tensor, low: float, high: float) -> Tensor:
     """The identity well inside ``[low, high]``, flattening out beyond its ends, so that exp never overflows.
 
     Example:
         >>> import torch
-        >>> softly_bounded(torch.tensor([-100.0, -2.0, 100.0]), -7.0, 3.0).round(decimals=3)
+        >>> softly_bounded(torch.tensor([-1e30, -2.0, 1e30]), -7.0, 3.0).round(decimals=3)
         tensor([-7., -2.,  3.])
     """
+    value = value.clamp(low - FLAT, high + FLAT)  # of two large numbers the difference would be all rounding
     return low + functional.softplus(value - low) - functional.softplus(value - high)
 
 
