@@ -123,7 +123,8 @@ class Run:
         found = about.get("format") if isinstance(about, dict) else None
         if found not in (1, FORMAT):
             advice = "update lowerbound" if isinstance(found, int) and found > FORMAT else "the run is damaged"
-            raise InputError(f"{file} has format {found}; this program reads {FORMAT}; {advice}")
+            said = " ".join(str(found).split())[:40]
+            raise InputError(f"{file} has format {said}; this program reads {FORMAT}; {advice}")
         try:
             damaged = not self.models or about["status"] not in ("training", "complete")
             for source in ("name", "source", "sha256"):

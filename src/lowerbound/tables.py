@@ -91,6 +91,10 @@ def load_tables(
     shape, choices = choose_shape(headers, size)
     stream = replace(_stream(path, files, columns, shape), stamp=stamp)
     labels, class_names, labelling = _classes(stream.labels, columns)
+    if labels is not None and len(labels) != stream.count:
+        raise InputError(
+            f"{path} has {len(labels):,} classes for {stream.count:,} images; the file is damaged; fetch it again"
+        )
     first = sum(counts[: len(parts[0])]) if len(parts) > 1 else None
 
     def arrange(kept: np.ndarray, broken: Skipped) -> Arrangement:  # noqa: ARG001
