@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lowerbound import __main__
 from lowerbound.course import coach, saved, starting, written
 from lowerbound.course.exercise import Outcome
 from lowerbound.course.fresh import new_course
 from lowerbound.course.journal import Journal
 from lowerbound.course.saved import check_file
 from lowerbound.errors import InputError
+from tests.command_line import lowerbound
 
 pytestmark = pytest.mark.slow  # many figures, processes or trainings
 
@@ -68,15 +68,6 @@ def place(tmp_path):
 def outcomes(path, exercise=None):
     """What came of each exercise: kind and words."""
     return {one.name: (outcome.kind, outcome.words) for one, outcome in check_file(path, exercise)}
-
-
-def lowerbound(*words):
-    """Exit code of a command, run in this process."""
-    before, sys.argv = sys.argv, ["lowerbound", *map(str, words)]
-    try:
-        return __main__.main()
-    finally:
-        sys.argv = before
 
 
 def command(*words, cwd=None, code=0):

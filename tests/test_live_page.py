@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow
 import pytest
 
-from lowerbound import __main__, comparison, live_page, showing
+from lowerbound import comparison, live_page, showing
 from lowerbound.comparison import begin, go_on
 from lowerbound.errors import InputError
 from lowerbound.images import Images, ImageSet
@@ -30,6 +30,7 @@ from lowerbound.plan import Plan
 from lowerbound.seven_bits import read
 from lowerbound.sources import load
 from lowerbound.storage import Run
+from tests.command_line import lowerbound
 
 pytestmark = pytest.mark.slow  # many figures, processes or trainings
 
@@ -72,14 +73,6 @@ def held(**more):
     return Payload(
         {"title": f"t {ATTACK}", "shown": 1, "models": [], "left_out": [], **more}, {"b:x": b"B" * 50, "a": b"A"}
     )
-
-
-def lowerbound(*words):
-    before, sys.argv = sys.argv, ["lowerbound", *map(str, words)]
-    try:
-        return __main__.main()
-    finally:
-        sys.argv = before
 
 
 @pytest.fixture(scope="module")
